@@ -1,0 +1,3 @@
+module github.com/pgincr/pgincr
+
+go 1.26.0
