@@ -1,0 +1,89 @@
+package repo
+
+import (
+	"time"
+
+	"github.com/pgincr/pgincr/pkg/pg"
+)
+
+// Backup types, statuses and WAL modes as they stand in manifests.
+const (
+	TypeFull        = "full"
+	TypeIncremental = "incremental"
+	StatusOK        = "ok"
+	StatusBroken    = "broken" // never stored: the manifest cannot be read
+	WALArchived     = "archive"
+	WALCarried      = "stream"
+)
+
+// Manifest is one backup: its appearance in the repository is the commit. Its
+// JSON is also what `backup --json` and `show --json` print.
+type Manifest struct {
+	Format           int               `json:"format"`
+	ID               string            `json:"id"`
+	Cluster          string            `json:"cluster"`
+	Type             string            `json:"type"`
+	Parent           string            `json:"parent"` // "" for a full one
+	Status           string            `json:"status"`
+	Timeline         pg.TimelineID     `json:"timeline"`
+	StartLSN         pg.LSN            `json:"start_lsn"`
+	StopLSN          pg.LSN            `json:"stop_lsn"`
+	StartedAt        time.Time         `json:"started_at"`
+	FinishedAt       time.Time         `json:"finished_at"`
+	SystemIdentifier uint64            `json:"system_identifier,string"`
+	PGVersion        int               `json:"pg_version"`
+	PageMap          PageMapResult     `json:"page_map"`
+	FullReason       string            `json:"full_reason,omitempty"` // why an incremental became full
+	SizeBytes        int64             `json:"size_bytes"`            // of the restored data directory, without WAL
+	StoredBytes      int64             `json:"stored_bytes"`          // of all objects of this backup
+	BlocksTotal      int64             `json:"blocks_total"`
+	BlocksStored     int64             `json:"blocks_stored"`
+	FilesTotal       int64             `json:"files_total"`
+	BytesRead        int64             `json:"bytes_read"` // from the data directory
+	CorruptPages     []CorruptPage     `json:"corrupt_pages"`
+	Annotations      map[string]string `json:"annotations"`
+	Warnings         []string          `json:"warnings"`
+
+	CatalogVersion  uint32              `json:"catalog_version"`
+	ControlVersion  uint32              `json:"control_version"`
+	Geometry        pg.Geometry         `json:"geometry"`
+	ChecksumVersion uint32              `json:"checksum_version"`
+	WALLogHints     bool                `json:"wal_log_hints"`
+	PostmasterStart time.Time           `json:"postmaster_start"`
+	FromStandby     bool                `json:"from_standby"`
+	History         string              `json:"history"` // content of the timeline's .history file, "" on timeline 1
+	BackupLabel     string              `json:"backup_label"`
+	TablespaceMap   string              `json:"tablespace_map"`
+	Tablespaces     []pg.TablespaceLink `json:"tablespaces"`
+	DataDirectory   string              `json:"data_directory"` // where the server had it
+	Compression     string              `json:"compression"`
+	WAL             WALNeed             `json:"wal"`
+	Objects         []Object            `json:"objects"`
+	Version         string              `json:"pgincr_version"`
+}
+
+// PageMapResult says where the changed blocks came from.
+type PageMapResult struct {
+	Source         string `json:"source"` // wal, summaries, lsn, hash, cross; "" in a full backup
+	FallbackReason string `json:"fallback_reason"`
+}
+
+// CorruptPage is a page whose checksum does not match, stored as it was read.
+type CorruptPage struct {
+	Path  string         `json:"path"`
+	Block pg.BlockNumber `json:"block"` // within the fork
+	Cause string         `json:"cause"`
+}
+
+// WALNeed is the WAL without which the backup cannot be restored.
+type WALNeed struct {
+	Mode     string   `json:"mode"`     // WALArchived or WALCarried
+	Segments []string `json:"segments"` // names, oldest first; carried ones lie in the backup's wal/
+}
+
+// Object is one stored object of the backup except the manifest.
+type Object struct {
+	Name string `json:"name"` // relative to the backup
+	Size int64  `json:"size"`
+	Sum  string `json:"xxh64"` // of all its bytes, 16 hexadecimal digits
+}

@@ -1,0 +1,72 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+)
+
+// Sentinels that callers decide on.
+var (
+	// ErrCorrupt: stored bytes are not what was written.
+	ErrCorrupt = errors.New("stored data is corrupt")
+	// ErrExists: a create-only put found an object of that name. It is fs.ErrExist.
+	ErrExists = fs.ErrExist
+	// ErrNotFound: there is no such object, cluster or backup. It is fs.ErrNotExist.
+	ErrNotFound = fs.ErrNotExist
+	// ErrUnreachable: the repository cannot be reached; exit code 5.
+	ErrUnreachable = errors.New("repository cannot be reached")
+	// ErrLocked: another process holds the lock; exit code 4.
+	ErrLocked = errors.New("locked")
+	// ErrNewer: written by a newer pgincr.
+	ErrNewer = errors.New("written by a newer pgincr")
+)
+
+// Store is a flat space of immutable objects under slash-separated names: a
+// directory, or object storage. An object appears whole and durable, or not at
+// all. All methods may be called from any goroutine.
+type Store interface {
+	// Create begins an object of unknown size; it exists once Commit returned.
+	// Commit of a name that exists fails with ErrExists and changes nothing.
+	Create(ctx context.Context, name string) (ObjectWriter, error)
+	// Open gives random access to an object, or ErrNotFound.
+	Open(ctx context.Context, name string) (ObjectReader, error)
+	// Stat gives the size of an object, or ErrNotFound.
+	Stat(ctx context.Context, name string) (int64, error)
+	// List gives the names below prefix (which ends in a slash or is empty), relative to it,
+	// sorted. With a delimiter walk (recursive false) directories end in a slash.
+	List(ctx context.Context, prefix string, recursive bool) ([]ObjectInfo, error)
+	// Delete removes an object; one that is not there is no error.
+	Delete(ctx context.Context, name string) error
+	// Lock takes a named exclusive lock that dies with this process, or fails with an error that
+	// is ErrLocked and names the owner.
+	Lock(ctx context.Context, name, owner string) (unlock func() error, err error)
+	// String gives the URL, without secrets.
+	String() string
+}
+
+// ObjectInfo is one row of a listing.
+type ObjectInfo struct {
+	Name string
+	Size int64
+}
+
+// ObjectWriter fills one object.
+type ObjectWriter interface {
+	io.Writer
+	// Commit makes the object durable and visible under its name.
+	Commit(ctx context.Context) error
+	// Abort drops what was written. After Commit it does nothing.
+	Abort() error
+}
+
+// ObjectReader reads one object; ReadAt may be called from many goroutines.
+type ObjectReader interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// OpenStore opens the store that url names: a path or file:///path.
+func OpenStore(ctx context.Context, url string) (Store, error) { panic("stub") }

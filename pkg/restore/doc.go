@@ -1,0 +1,2 @@
+// Package restore rebuilds a data directory from a chain: plan, copy, commit.
+package restore

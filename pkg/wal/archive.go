@@ -1,0 +1,22 @@
+package wal
+
+import (
+	"context"
+	"io"
+)
+
+// Archive is where WAL files and page maps are kept. Names are those of
+// PostgreSQL: segments, .partial, .history, .backup. Package repo has one on a Store.
+type Archive interface {
+	// Put stores a file, durable when it returns. Identical content that is there
+	// already is no error; other content under the same name is fs.ErrExist.
+	Put(ctx context.Context, name string, r io.Reader) error
+	// Open reads a file, or fails with fs.ErrNotExist.
+	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	// PutMap stores an encoded map beside the segments; an existing one stays.
+	PutMap(ctx context.Context, name string, data []byte) error
+	// GetMap reads one, or fails with fs.ErrNotExist.
+	GetMap(ctx context.Context, name string) ([]byte, error)
+	// ListMaps gives the names of all stored maps, sorted.
+	ListMaps(ctx context.Context) ([]string, error)
+}
