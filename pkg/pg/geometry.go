@@ -30,3 +30,9 @@ func (g Geometry) Verify() error {
 	}
 	return nil
 }
+
+// RelSegSize gives the bytes of a full relation segment file.
+func (g Geometry) RelSegSize() int64 { return int64(g.RelSegBlocks) * int64(g.BlockSize) }
+
+// Offset gives where block blk of a segment file begins; blk counts from the file's first block.
+func (g Geometry) Offset(blk BlockNumber) int64 { return int64(blk) * int64(g.BlockSize) }

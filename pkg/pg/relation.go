@@ -28,8 +28,12 @@ const (
 	GlobalTablespace  OID = 1664
 )
 
-// MaxBlock is the largest block number a fork can have (MaxBlockNumber).
-const MaxBlock BlockNumber = 0xFFFFFFFE
+// MaxBlock is the largest block number a fork can have (MaxBlockNumber), and
+// InvalidBlock the number that no block has (InvalidBlockNumber).
+const (
+	MaxBlock     BlockNumber = 0xFFFFFFFE
+	InvalidBlock BlockNumber = 0xFFFFFFFF
+)
 
 // String gives the name that the fork has in file names.
 func (f ForkNumber) String() string {
@@ -89,4 +93,33 @@ func (r RelFork) String() string {
 type RelSegment struct {
 	RelFork
 	Segno uint32
+}
+
+// FirstBlock gives the number within the fork of the segment's first block;
+// InvalidBlock when no fork can be so long that it has this segment.
+func (s RelSegment) FirstBlock(g Geometry) BlockNumber {
+	first := uint64(s.Segno) * uint64(g.RelSegBlocks)
+	return BlockNumber(min(first, uint64(InvalidBlock)))
+}
+
+// Path gives the path of the segment file relative to the data directory, the
+// inverse of ParseRelPath. versionDir is TablespaceVersionDir of the server.
+func (s RelSegment) Path(versionDir string) string {
+	var p string
+	switch s.Spc {
+	case GlobalTablespace:
+		p = "global"
+	case DefaultTablespace:
+		p = fmt.Sprintf("base/%d", s.DB)
+	default:
+		p = fmt.Sprintf("pg_tblspc/%d/%s/%d", s.Spc, versionDir, s.DB)
+	}
+	p += fmt.Sprintf("/%d", s.Rel)
+	if s.Fork != MainFork {
+		p += "_" + s.Fork.String()
+	}
+	if s.Segno > 0 {
+		p += fmt.Sprintf(".%d", s.Segno)
+	}
+	return p
 }
