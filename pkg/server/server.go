@@ -2,85 +2,134 @@ package server
 
 import (
 	"context"
+	"errors"
+	"io"
+	"sync"
 	"time"
 
-	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// Config says how to connect: libpq's settings; empty ones come from PG*
-// variables, the service file and ~/.pgpass, as with psql.
-type Config struct {
-	ConnString       string // -d: a database name, URI or keyword string
-	Host, Port, User string
-	Environ          []string // PG* variables; nil: none
+// Server is one session with a server. Its methods may be called from any
+// goroutine; statements run one after the other.
+type Server struct {
+	label string
+	info  Info
+
+	mu      sync.Mutex // guards what follows
+	conn    *pgx.Conn
+	notices []string // warnings and notices since they were last taken
+	backup  bool     // backup mode may be on
+	slot    bool     // a temporary slot holds WAL
 }
 
-// Info is what a server says of itself.
-type Info struct {
-	Version          int // server_version_num
-	SystemIdentifier uint64
-	DataDirectory    string
-	Port             int
-	InRecovery       bool
-	PostmasterStart  time.Time
-	WALLevel         string
-	FullPageWrites   bool
-	WALLogHints      bool
-	DataChecksums    bool
-	ArchiveMode      string
-	ArchiveCommand   string
-	SummarizeWAL     bool
-	User             string
-	Superuser        bool
+// sessionSettings make a session predictable, whatever ALTER ROLE or PGOPTIONS say. SQL_ASCII means that
+// the server converts nothing: backup_label and tablespace_map arrive byte by byte.
+const sessionSettings = `SELECT pg_catalog.set_config(s.name, s.value, false)
+FROM (VALUES ('search_path', 'pg_catalog, pg_temp'), ('client_encoding', 'SQL_ASCII'),
+	('client_min_messages', 'notice'), ('statement_timeout', '0'), ('lock_timeout', '0'),
+	('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'),
+	('transaction_timeout', '0'), ('DateStyle', 'ISO, MDY')) AS s(name, value)
+JOIN pg_catalog.pg_settings g ON pg_catalog.lower(g.name) OPERATOR(pg_catalog.=) pg_catalog.lower(s.name)`
+
+// Connect opens a session and asks for Info. Errors name the server and the
+// cause: not reachable, version not supported, missing rights, wal_level too low.
+func Connect(ctx context.Context, cfg Config) (_ *Server, err error) {
+	cc, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{label: label(cc)}
+	cc.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { s.addNotice(n) }
+	s.conn, err = pgx.ConnectConfig(ctx, cc)
+	if err != nil {
+		return nil, connectError(ctx, cc, err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := s.loadInfo(ctx); err != nil {
+		return nil, err
+	}
+	if s.info.WALLevel == "minimal" {
+		return nil, &WALLevelError{Server: s.label, Level: s.info.WALLevel}
+	}
+	return s, nil
 }
-
-// Major gives 13 to 18.
-func (i Info) Major() int { return i.Version / 10000 }
-
-// Server is one session with a server. Not safe for concurrent use.
-type Server struct{ _ int }
-
-// Connect opens a session and asks for Info. Errors name the server and the cause: not reachable, version not
-// supported, missing rights, wal_level too low.
-func Connect(ctx context.Context, cfg Config) (*Server, error) { panic("stub") }
 
 // Info is what the server said when the session began.
-func (s *Server) Info() Info { panic("stub") }
+func (s *Server) Info() Info { return s.info }
 
-// Close ends the session; a backup that is running is aborted by the server.
-func (s *Server) Close(ctx context.Context) error { panic("stub") }
+// String names the server: its host or socket directory, and port.
+func (s *Server) String() string { return s.label }
 
-// HoldWAL keeps the server from removing WAL until the session ends (a temporary physical slot). ok=false with a
-// reason when the role or the settings do not allow it.
-func (s *Server) HoldWAL(ctx context.Context) (ok bool, reason string) { panic("stub") }
+// closeGrace bounds how long Close waits for the server to end the session.
+const closeGrace = 10 * time.Second
 
-// StartBackup puts the server in backup mode (non-exclusive) and gives the
-// start position: the redo position of its checkpoint.
-func (s *Server) StartBackup(ctx context.Context, label string, fast bool) (pg.LSN, error) {
-	panic("stub")
+// Close ends the session; the server ends a backup that is running and drops the
+// slot of HoldWAL. It waits until the server has done so. Closing again does nothing.
+func (s *Server) Close(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.close(ctx)
 }
 
-// Stopped is what the server hands out at the end of a backup.
-type Stopped struct {
-	StopLSN       pg.LSN
-	Label         []byte // backup_label, verbatim
-	TablespaceMap []byte // tablespace_map, verbatim; empty: none
+func (s *Server) close(ctx context.Context) error {
+	s.backup, s.slot = false, false
+	if s.conn.IsClosed() {
+		return nil
+	}
+	// pgx's own Close does not wait. The server closes its end after the
+	// session's cleanup, so the end of the stream is the proof.
+	h, err := s.conn.PgConn().Hijack()
+	if err != nil {
+		return s.conn.Close(ctx)
+	}
+	defer h.Conn.Close()
+	ctx, cancel := context.WithTimeout(ctx, closeGrace)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { _ = h.Conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	h.Frontend.Send(&pgproto3.Terminate{})
+	if err := h.Frontend.Flush(); err != nil {
+		return nil // the other end is gone already: the session is over
+	}
+	_, err = io.Copy(io.Discard, h.Conn)
+	if ctx.Err() != nil {
+		return errors.Join(errors.New("server "+s.label+": does not end the session"), err)
+	}
+	return nil
 }
 
-// StopBackup ends backup mode. It does not wait for archiving; notices and warnings of the server come along.
-func (s *Server) StopBackup(ctx context.Context) (Stopped, []string, error) { panic("stub") }
-
-// AbortBackup ends backup mode, if it is on, after a failure; ctx may be cancelled already.
-func (s *Server) AbortBackup(ctx context.Context) error { panic("stub") }
-
-// FlushLSN gives the position up to which WAL is safely on disk: on a primary what is flushed, on a standby what is
-// received or replayed.
-func (s *Server) FlushLSN(ctx context.Context) (pg.LSN, error) { panic("stub") }
-
-// LastArchived gives pg_stat_archiver's newest archived file and failure counters.
-func (s *Server) LastArchived(ctx context.Context) (name string, failed int64, err error) {
-	panic("stub")
+// queryRow runs a statement that gives one row. doing names it in errors. s.mu is held.
+func (s *Server) queryRow(ctx context.Context, doing, sql string, args []any, dest ...any) error {
+	if s.conn.IsClosed() {
+		return s.statementError(ctx, doing, ErrSessionLost)
+	}
+	return s.statementError(ctx, doing, s.conn.QueryRow(ctx, sql, args...).Scan(dest...))
 }
 
-// SummarizedLSN gives how far the server's WAL summarizer has come (17+).
-func (s *Server) SummarizedLSN(ctx context.Context) (pg.TimelineID, pg.LSN, error) { panic("stub") }
+// addNotice keeps what the server says beside a statement; it is called while one runs, under s.mu (or
+// while connecting, when nobody else has s).
+func (s *Server) addNotice(n *pgconn.Notice) {
+	severity := n.SeverityUnlocalized
+	if severity != "WARNING" && severity != "NOTICE" {
+		return
+	}
+	text := n.Message
+	if n.Detail != "" {
+		text += ": " + n.Detail
+	}
+	s.notices = append(s.notices, text)
+}
+
+// takeNotices gives what came since the last call.
+func (s *Server) takeNotices() []string {
+	n := s.notices
+	s.notices = nil
+	return n
+}
