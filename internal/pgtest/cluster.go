@@ -59,6 +59,9 @@ func FromDataDir(t testing.TB, install Install, dir string, opts ...Option) *Clu
 	c := newCluster(t, install)
 	c.DataDir = dir
 	Chown(t, dir)
+	for _, location := range locations(t, dir) {
+		Chown(t, location)
+	}
 	c.settings = map[string]string{
 		"archive_mode": "off", "autovacuum": "off", "fsync": "off", "log_line_prefix": "%m [%p] %b ",
 	}
@@ -69,6 +72,25 @@ func FromDataDir(t testing.TB, install Install, dir string, opts ...Option) *Clu
 		c.Start()
 	}
 	return c
+}
+
+// locations returns the directories outside a data directory that belong to it:
+// what pg_wal and the entries of pg_tblspc are links to.
+func locations(t testing.TB, dir string) []string {
+	t.Helper()
+	links, err := filepath.Glob(filepath.Join(dir, "pg_tblspc", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var targets []string
+	for _, link := range append(links, filepath.Join(dir, "pg_wal")) {
+		target, err := filepath.EvalSymlinks(link)
+		if err != nil {
+			t.Fatal(err)
+		}
+		targets = append(targets, target)
+	}
+	return targets
 }
 
 // newCluster lays out a cluster's directories, without data.

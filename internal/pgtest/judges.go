@@ -36,7 +36,8 @@ func (i Install) Checksums(t testing.TB, dir string) {
 func (i Install) lendTablespaces(t testing.TB, dir string) func() {
 	t.Helper()
 	const nameIn15 = "PG_15_202209061"
-	versions, err := filepath.Glob(filepath.Join(dir, "pg_tblspc", "*", fmt.Sprintf("PG_%d_*", i.Major)))
+	name := fmt.Sprintf("PG_%d_*", i.Major)
+	versions, err := filepath.Glob(filepath.Join(dir, "pg_tblspc", "*", name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package pgtest_test
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pgincr/pgincr/internal/pgtest"
@@ -37,4 +40,71 @@ func TestCluster(t *testing.T) {
 			c.Start()
 		}
 	})
+}
+
+// A server that refuses to start says why, and can be started once the reason is
+// gone.
+func TestTryStart(t *testing.T) {
+	c := pgtest.Newest(t).New(t, pgtest.NotStarted(), pgtest.Conf("shared_buffers = 'much'"))
+	err := c.TryStart()
+	if err == nil || !strings.Contains(err.Error(), `"shared_buffers": "much"`) {
+		t.Fatalf("start with a wrong setting: %v", err)
+	}
+	if c.Running() {
+		t.Error("running after a failed start")
+	}
+	c.AppendConf("shared_buffers = '16MB'")
+	c.Start()
+	if got := c.Query1("SHOW shared_buffers"); got != "16MB" {
+		t.Errorf("shared_buffers %s, want 16MB", got)
+	}
+	c.AppendConf("work_mem = '3MB'")
+	c.Reload()
+	if got := c.Query1("SHOW work_mem"); got != "3MB" {
+		t.Errorf("work_mem %s after a reload, want 3MB", got)
+	}
+}
+
+// An adopted directory recovers to its target and does not archive over the
+// original, while its configuration stays as restored.
+func TestFromDataDir(t *testing.T) {
+	install := pgtest.Newest(t)
+	archive := pgtest.TempDir(t)
+	source := install.New(t, pgtest.Setting("archive_mode", "on"),
+		pgtest.Setting("archive_command", "cp %p "+archive+"/%f"))
+	dir := filepath.Join(pgtest.TempDir(t), "copy")
+	source.Tool("pg_basebackup", "-D", dir, "--checkpoint=fast", "--no-sync", "--wal-method=none")
+	source.Exec("CREATE TABLE t AS SELECT generate_series(1, 10)")
+	want := source.TableSums()
+	segment := source.SwitchWAL()
+	source.Poll("the archive", func() bool {
+		_, err := os.Stat(filepath.Join(archive, segment))
+		return err == nil
+	})
+	source.Stop(pgtest.Fast)
+
+	write(t, filepath.Join(dir, "recovery.signal"), nil)
+	pgtest.Chown(t, dir)
+	restored := pgtest.FromDataDir(t, install, dir,
+		pgtest.Setting("restore_command", "cp "+archive+"/%f %p"))
+	restored.WaitRecovered()
+	pgtest.CompareTables(t, want, restored.TableSums())
+	if got := restored.Query1("SHOW archive_mode"); got != "off" {
+		t.Errorf("archive_mode %s, want off", got)
+	}
+}
+
+// The program under test runs as the owner of the clusters, finds the one it is
+// to talk to, and can write where TempDir says.
+func TestCommand(t *testing.T) {
+	c := pgtest.Newest(t).New(t)
+	psql, _ := c.Install.Tool("psql")
+	cmd := pgtest.Command(t.Context(), psql, "-XAtc", "SELECT 6 * 7", "-o", filepath.Join(pgtest.TempDir(t), "out"))
+	cmd.Env = append(cmd.Env, c.Env()...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if got := read(t, cmd.Args[len(cmd.Args)-1]); string(got) != "42\n" {
+		t.Errorf("%q, want 42", got)
+	}
 }

@@ -141,7 +141,8 @@ func (c *Cluster) Query1In(db, sql string) string {
 func (c *Cluster) Databases() []string {
 	c.t.Helper()
 	var names []string
-	for _, row := range c.Rows("SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname COLLATE \"C\"") {
+	rows := c.Rows(`SELECT datname FROM pg_database WHERE datallowconn ORDER BY datname COLLATE "C"`)
+	for _, row := range rows {
 		names = append(names, row[0])
 	}
 	return names

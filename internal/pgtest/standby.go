@@ -24,8 +24,8 @@ func (c *Cluster) NewStandby(t testing.TB, opts ...Option) *Cluster {
 	for _, row := range c.Rows("SELECT oid, pg_tablespace_location(oid) FROM pg_tablespace") {
 		// A location that is not absolute is in place: inside the data directory.
 		if oid, location := row[0], row[1]; filepath.IsAbs(location) {
-			escaped := strings.ReplaceAll(location, "=", `\=`)
-			args = append(args, fmt.Sprintf("--tablespace-mapping=%s=%s", escaped, filepath.Join(base, "ts"+oid)))
+			old := strings.ReplaceAll(location, "=", `\=`)
+			args = append(args, "--tablespace-mapping="+old+"="+filepath.Join(base, "ts"+oid))
 		}
 	}
 	c.In(t).Tool("pg_basebackup", args...)
