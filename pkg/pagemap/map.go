@@ -1,7 +1,10 @@
 package pagemap
 
 import (
+	"cmp"
 	"iter"
+	"maps"
+	"slices"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -12,52 +15,121 @@ const NoLimit = pg.BlockNumber(0xFFFFFFFF)
 // Map holds, for each relation fork that a range of WAL touches, the limit and the
 // set of referenced blocks, and the databases that were created or dropped as
 // a whole. The zero Map is not usable; see New. A Map is not safe for concurrent use.
-type Map struct{ _ int }
+type Map struct {
+	forks     map[pg.RelFork]*fork
+	databases map[database]struct{}
+	// last is the entry that was used last: neighbouring WAL records often touch the same fork.
+	last    *fork
+	lastKey pg.RelFork
+}
+
+// fork is what is known of one fork. It has a limit or blocks, or both.
+type fork struct {
+	limit  pg.BlockNumber
+	blocks Set
+}
+
+// database is the part of a database in one tablespace.
+type database struct{ spc, db pg.OID }
+
+func (d database) compare(o database) int {
+	return cmp.Or(cmp.Compare(d.spc, o.spc), cmp.Compare(d.db, o.db))
+}
 
 // New gives an empty map: nothing changed.
-func New() *Map { panic("stub") }
+func New() *Map {
+	return &Map{forks: make(map[pg.RelFork]*fork), databases: make(map[database]struct{})}
+}
+
+// fork gives the entry of a fork, new or not.
+func (m *Map) fork(rf pg.RelFork) *fork {
+	if m.last != nil && m.lastKey == rf {
+		return m.last
+	}
+	f := m.forks[rf]
+	if f == nil {
+		f = &fork{limit: NoLimit}
+		m.forks[rf] = f
+	}
+	m.last, m.lastKey = f, rf
+	return f
+}
 
 // AddBlock records that block blk of a fork is referenced.
-func (m *Map) AddBlock(rf pg.RelFork, blk pg.BlockNumber) { panic("stub") }
+func (m *Map) AddBlock(rf pg.RelFork, blk pg.BlockNumber) { m.fork(rf).blocks.Add(blk) }
 
 // AddLimit records that the fork was nblocks long at some time in the range:
 // 0 when it was created or dropped, the new length when it was truncated.
-// The smallest limit stays.
-func (m *Map) AddLimit(rf pg.RelFork, nblocks pg.BlockNumber) { panic("stub") }
+// The smallest limit stays. NoLimit records nothing.
+func (m *Map) AddLimit(rf pg.RelFork, nblocks pg.BlockNumber) {
+	if nblocks == NoLimit {
+		return
+	}
+	f := m.fork(rf)
+	f.limit = min(f.limit, nblocks)
+}
 
 // AddDatabase records that all relations of a database in one tablespace were
 // created, copied or dropped as files: each of them counts as changed whole.
-func (m *Map) AddDatabase(spc, db pg.OID) { panic("stub") }
+func (m *Map) AddDatabase(spc, db pg.OID) { m.databases[database{spc, db}] = struct{}{} }
 
-// Merge adds all that o holds. o stays as it is.
-func (m *Map) Merge(o *Map) { panic("stub") }
+// Merge adds all that o holds. o stays as it is, and the two share nothing.
+func (m *Map) Merge(o *Map) {
+	for rf, from := range o.forks {
+		f := m.fork(rf)
+		f.limit = min(f.limit, from.limit)
+		f.blocks.Union(&from.blocks)
+	}
+	maps.Copy(m.databases, o.databases)
+}
 
-// Changes tells what the map knows of one fork.
-func (m *Map) Changes(rf pg.RelFork) Changes { panic("stub") }
+// Len counts the forks that All yields.
+func (m *Map) Len() int { return len(m.forks) }
+
+// Changes tells what the map knows of one fork. The set in it belongs to the
+// map and is not to be modified.
+func (m *Map) Changes(rf pg.RelFork) Changes {
+	c := Changes{Limit: NoLimit}
+	if f := m.forks[rf]; f != nil {
+		c.Limit = f.limit
+		if !f.blocks.isEmpty() {
+			c.Blocks = &f.blocks
+		}
+	}
+	if _, whole := m.databases[database{rf.Spc, rf.DB}]; whole {
+		c.Limit = 0
+	}
+	c.Whole = c.Limit == 0
+	return c
+}
 
 // All yields the forks in the order of RelFork.Compare; databases that
 // changed as a whole are in Databases.
-func (m *Map) All() iter.Seq2[pg.RelFork, Changes] { panic("stub") }
-
-// Databases yields the (tablespace, database) pairs added by AddDatabase, in order.
-func (m *Map) Databases() iter.Seq2[pg.OID, pg.OID] { panic("stub") }
-
-// Changes is what a range of changes did to one fork. The zero value says: nothing.
-type Changes struct {
-	// Whole: the file is not the parent's file, nothing may come from there.
-	Whole bool
-	// Limit is the smallest length in blocks that the fork is known to have
-	// had; NoLimit when unknown. (Set even when Whole is: then it is 0.)
-	Limit pg.BlockNumber
-	// Blocks are the referenced ones; nil when there are none.
-	Blocks *Set
+func (m *Map) All() iter.Seq2[pg.RelFork, Changes] {
+	return func(yield func(pg.RelFork, Changes) bool) {
+		for _, rf := range m.sortedForks() {
+			if !yield(rf, m.Changes(rf)) {
+				return
+			}
+		}
+	}
 }
 
-// Has says whether block blk must come from today's file.
-func (c Changes) Has(blk pg.BlockNumber) bool { panic("stub") }
+// Databases yields the (tablespace, database) pairs added by AddDatabase, in order.
+func (m *Map) Databases() iter.Seq2[pg.OID, pg.OID] {
+	return func(yield func(pg.OID, pg.OID) bool) {
+		for _, d := range m.sortedDatabases() {
+			if !yield(d.spc, d.db) {
+				return
+			}
+		}
+	}
+}
 
-// Runs yields, in order, the maximal runs [first, first+count) of blocks of [from, to) that must
-// come from today's file.
-func (c Changes) Runs(from, to pg.BlockNumber) iter.Seq2[pg.BlockNumber, pg.BlockNumber] {
-	panic("stub")
+func (m *Map) sortedForks() []pg.RelFork {
+	return slices.SortedFunc(maps.Keys(m.forks), pg.RelFork.Compare)
+}
+
+func (m *Map) sortedDatabases() []database {
+	return slices.SortedFunc(maps.Keys(m.databases), database.compare)
 }

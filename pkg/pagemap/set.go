@@ -2,28 +2,139 @@ package pagemap
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
-// Set is a set of block numbers in chunks of 65536: sparse chunks are sorted
-// arrays, dense ones bitmaps. The zero Set is empty and ready.
-type Set struct{ _ int }
+// Set is a set of block numbers in chunks of 65536: those with few runs of
+// neighbours are sorted lists of runs, the others bitmaps. The zero Set is
+// empty and ready. Methods that only read may be called on a nil Set, which is empty too.
+type Set struct {
+	chunks []chunk // by key, none is empty
+	last   int     // index of the chunk that was written last
+}
+
+// split divides a block number into the key of its chunk and its place there.
+func split(blk pg.BlockNumber) (key, low uint16) { return uint16(blk >> 16), uint16(blk) }
 
 // Add puts a block into the set.
-func (s *Set) Add(blk pg.BlockNumber) { panic("stub") }
+func (s *Set) Add(blk pg.BlockNumber) {
+	key, low := split(blk)
+	s.chunk(key).add(low)
+}
 
 // AddRange puts [from, to) into the set.
-func (s *Set) AddRange(from, to pg.BlockNumber) { panic("stub") }
+func (s *Set) AddRange(from, to pg.BlockNumber) {
+	if from >= to {
+		return
+	}
+	firstKey, first := split(from)
+	lastKey, last := split(to - 1)
+	for key := int(firstKey); key <= int(lastKey); key++ {
+		r := run{0, 0xFFFF}
+		if key == int(firstKey) {
+			r.first = first
+		}
+		if key == int(lastKey) {
+			r.last = last
+		}
+		s.chunk(uint16(key)).addRun(r)
+	}
+}
 
 // Has says whether the block is in the set.
-func (s *Set) Has(blk pg.BlockNumber) bool { panic("stub") }
+func (s *Set) Has(blk pg.BlockNumber) bool {
+	if s == nil {
+		return false
+	}
+	key, low := split(blk)
+	i, ok := s.find(key)
+	return ok && s.chunks[i].has(low)
+}
 
 // Len counts the blocks.
-func (s *Set) Len() int { panic("stub") }
+func (s *Set) Len() int {
+	if s == nil {
+		return 0
+	}
+	n := 0
+	for i := range s.chunks {
+		n += s.chunks[i].count()
+	}
+	return n
+}
 
-// Union adds all of o.
-func (s *Set) Union(o *Set) { panic("stub") }
+// Union adds all of o, which stays as it is.
+func (s *Set) Union(o *Set) {
+	if o == nil || o == s {
+		return
+	}
+	if len(s.chunks) == 0 {
+		s.chunks = slices.Grow(s.chunks, len(o.chunks))
+	}
+	for i := range o.chunks {
+		from := &o.chunks[i]
+		s.chunk(from.key).union(from)
+	}
+}
 
 // Runs yields the maximal runs (first, count) of [from, to) in order.
-func (s *Set) Runs(from, to pg.BlockNumber) iter.Seq2[pg.BlockNumber, pg.BlockNumber] { panic("stub") }
+func (s *Set) Runs(from, to pg.BlockNumber) iter.Seq2[pg.BlockNumber, pg.BlockNumber] {
+	return func(yield func(first, count pg.BlockNumber) bool) {
+		if s == nil || from >= to {
+			return
+		}
+		var first, end pg.BlockNumber // the run that may go on in the next chunk
+		i, _ := s.find(uint16(from >> 16))
+		for ; i < len(s.chunks); i++ {
+			base := pg.BlockNumber(s.chunks[i].key) << 16
+			if base >= to {
+				break
+			}
+			low := uint16(max(from, base) - base)
+			for r := range s.chunks[i].runsFrom(low) {
+				f, e := max(base+pg.BlockNumber(r.first), from), to
+				if l := base + pg.BlockNumber(r.last); l < to {
+					e = l + 1
+				}
+				if f >= to {
+					break
+				}
+				if f == end && end > first {
+					end = e
+					continue
+				}
+				if end > first && !yield(first, end-first) {
+					return
+				}
+				first, end = f, e
+			}
+		}
+		if end > first {
+			yield(first, end-first)
+		}
+	}
+}
+
+func (s *Set) isEmpty() bool { return s == nil || len(s.chunks) == 0 }
+
+// find gives the index of the chunk with a key, or where it would be.
+func (s *Set) find(key uint16) (int, bool) {
+	return slices.BinarySearchFunc(s.chunks, key, func(c chunk, key uint16) int {
+		return int(c.key) - int(key)
+	})
+}
+
+// chunk gives the chunk with a key to write to, new or not. The caller puts something into it.
+func (s *Set) chunk(key uint16) *chunk {
+	if s.last < len(s.chunks) && s.chunks[s.last].key == key {
+		return &s.chunks[s.last]
+	}
+	i, ok := s.find(key)
+	if !ok {
+		s.chunks = slices.Insert(s.chunks, i, chunk{key: key})
+	}
+	s.last = i
+	return &s.chunks[i]
+}
