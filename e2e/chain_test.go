@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"os/exec"
+	"strconv"
+	"testing"
+
+	"github.com/pgincr/pgincr/internal/pgtest"
+)
+
+// Every link of a chain of one full and five incrementals, taken while pgbench
+// runs and alternating the page map's source, restores to a cluster in which
+// pgbench's sums are equal and every judge of PostgreSQL's finds nothing.
+func TestChainUnderLoad(t *testing.T) {
+	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+		s := newSite(t, install, pgtest.Setting("shared_buffers", "16MB"),
+			pgtest.Setting("autovacuum", "on"), pgtest.Setting("autovacuum_naptime", "1s"))
+		s.pg.Tool("pgbench", "-i", "-s", "5", "-q", "postgres")
+		stop := s.load()
+		chain := []backup{s.full()}
+		for i := range 5 {
+			source := []string{"wal", "lsn"}[i%2]
+			b := s.incremental(source)
+			if b.Parent != chain[i].ID {
+				t.Fatalf("parent of %s is %s, want %s", b.ID, b.Parent, chain[i].ID)
+			}
+			chain = append(chain, b)
+			s.pg.Checkpoint()
+		}
+		stop()
+		s.pg.SwitchWAL()
+		for _, b := range chain {
+			t.Run(b.ID+"-"+b.PageMap.Source, func(t *testing.T) {
+				s := s.in(t)
+				dir := s.restore(b.ID, "--target", "immediate", "--target-action", "promote")
+				install.VerifyBackup(t, dir, "-n")
+				got := s.open(dir)
+				checkPgbench(t, got)
+				got.Amcheck()
+				got.Visibility()
+				got.Stop(pgtest.Fast)
+				install.Checksums(t, dir)
+			})
+		}
+	})
+}
+
+// checkPgbench compares the sums that every pgbench transaction changes alike.
+func checkPgbench(t *testing.T, cl *pgtest.Cluster) {
+	t.Helper()
+	row := cl.Rows(`SELECT (SELECT sum(abalance) FROM pgbench_accounts),
+		(SELECT sum(tbalance) FROM pgbench_tellers), (SELECT sum(bbalance) FROM pgbench_branches),
+		(SELECT coalesce(sum(delta), 0) FROM pgbench_history)`)[0]
+	for _, sum := range row[1:] {
+		if sum != row[0] {
+			t.Fatalf("pgbench's sums differ: %v", row)
+		}
+	}
+	if n := cl.Query1("SELECT count(*) FROM pgbench_accounts"); n != "500000" {
+		t.Fatalf("pgbench_accounts has %s rows, want 500000", n)
+	}
+}
+
+// load runs pgbench in the background until stop is called, and fails the test
+// if pgbench saw an error.
+func (s *site) load() (stop func()) {
+	s.t.Helper()
+	path, ok := s.pg.Install.Tool("pgbench")
+	if !ok {
+		s.t.Fatal("pgbench is not installed")
+	}
+	cmd := pgtest.Command(s.t.Context(), path, "-c", "2", "-R", "300", "-T", strconv.Itoa(600), "-n", "postgres")
+	cmd.Env = append(cmd.Env, s.pg.Env()...)
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	s.pg.Poll("pgbench's first transaction", func() bool {
+		return s.pg.Query1("SELECT count(*) > 0 FROM pgbench_history") == "t"
+	})
+	return func() {
+		s.t.Helper()
+		select {
+		case err := <-done:
+			s.t.Fatalf("pgbench ended early: %v", err)
+		default:
+		}
+		_ = exec.Command("kill", "-INT", strconv.Itoa(cmd.Process.Pid)).Run()
+		<-done
+	}
+}
