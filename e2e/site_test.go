@@ -177,3 +177,19 @@ func decode[T any](t testing.TB, text string) T {
 	}
 	return v
 }
+
+// sql runs statements one by one, each in a transaction of its own, in one session.
+func (s *site) sql(statements ...string) {
+	s.t.Helper()
+	s.sqlIn("postgres", statements...)
+}
+
+// sqlIn is sql in another database.
+func (s *site) sqlIn(db string, statements ...string) {
+	s.t.Helper()
+	session := s.pg.Connect(db)
+	defer session.Close()
+	for _, statement := range statements {
+		session.Exec(statement)
+	}
+}
