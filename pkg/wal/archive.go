@@ -13,6 +13,9 @@ type Archive interface {
 	Put(ctx context.Context, name string, r io.Reader) error
 	// Open reads a file, or fails with fs.ErrNotExist.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	// List gives the names of the files of one timeline (segments, .partial,
+	// .backup), sorted; of timeline 0: the history files.
+	List(ctx context.Context, timeline uint32) ([]string, error)
 	// PutMap stores an encoded map beside the segments; an existing one stays.
 	PutMap(ctx context.Context, name string, data []byte) error
 	// GetMap reads one, or fails with fs.ErrNotExist.

@@ -2,6 +2,12 @@ package wal
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -32,12 +38,200 @@ type Built struct {
 // IncompleteError: the range has no map. Reason says why in a few words, for the
 // result of the backup ("segment 00000001000000000000000A is neither in the archive nor in pg_wal").
 type IncompleteError struct {
-	Segment string
+	Segment string // "": no segment is to blame
 	Reason  string
+	Err     error // what is behind it; may be nil
 }
 
-func (e *IncompleteError) Error() string { panic("stub") }
+func (e *IncompleteError) Error() string { return "no complete page map: " + e.Reason }
+
+func (e *IncompleteError) Unwrap() error { return e.Err }
 
 // Build proves that the WAL of the range is complete and gives its map, or an
 // *IncompleteError. Segments are scanned by req.Jobs workers, in any order.
-func Build(ctx context.Context, req MapRequest) (*Built, error) { panic("stub") }
+// The map may hold more than the range: all of the segments at its ends.
+func Build(ctx context.Context, req MapRequest) (*Built, error) {
+	b := &builder{MapRequest: req, built: Built{Map: pagemap.New()}}
+	if err := b.prepare(); err != nil {
+		return nil, err
+	}
+	if b.from >= b.to {
+		return &b.built, nil
+	}
+	pieces, err := b.plan(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.read(ctx, pieces); err != nil {
+		return nil, err
+	}
+	whole, err := b.joinPieces(pieces)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.prove(ctx, whole); err != nil {
+		return nil, err
+	}
+	return &b.built, nil
+}
+
+// builder is one Build at work.
+type builder struct {
+	MapRequest
+	from, to pg.LSN // behind a page header, and on a page boundary instead, where From and To lie there
+
+	mu        sync.Mutex // guards what follows
+	built     Built
+	fromFound bool // a record was seen to start at from
+}
+
+// piece is a part of the range that one map may cover.
+type piece struct {
+	tli         pg.TimelineID
+	first, last pg.SegNo
+	stretches   []*Stretch // set when it was read
+}
+
+// prepare judges the request.
+func (b *builder) prepare() error {
+	if err := b.Geometry.Verify(); err != nil {
+		return err
+	}
+	switch {
+	case b.From%8 != 0 || b.To%8 != 0 || b.To < b.From:
+		return fmt.Errorf("WAL range from %s to %s: not a range of records", b.From, b.To)
+	case !b.History.Contains(b.FromTimeline, b.From):
+		return &IncompleteError{Reason: fmt.Sprintf("position %s of timeline %d is not in the history of timeline %d",
+			b.From, b.FromTimeline, b.History.Timeline)}
+	}
+	b.from, b.to = recordStart(b.From, b.Geometry), recordEnd(b.To, b.Geometry)
+	if b.From == b.To {
+		b.to = b.from
+	}
+	b.Jobs = max(b.Jobs, 1)
+	return nil
+}
+
+// read fills the pieces, in any order.
+func (b *builder) read(ctx context.Context, pieces []*piece) error {
+	var next atomic.Int64
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(b.Jobs)
+	for range min(b.Jobs, len(pieces)) {
+		g.Go(func() error {
+			r := newReader(b.Archive, b.Dir)
+			for i := next.Add(1) - 1; i < int64(len(pieces)); i = next.Add(1) - 1 {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := b.readPiece(ctx, r, pieces[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (b *builder) readPiece(ctx context.Context, r *reader, p *piece) error {
+	if p.first != p.last {
+		m, err := r.stored(ctx, MapName(b.Geometry, p.tli, p.first, p.last))
+		if err == nil {
+			err = b.checkMap(m, p.first, p.last)
+		}
+		if err == nil {
+			b.take(p, m, int(p.last-p.first)+1, 0)
+			return nil
+		}
+		// The map of a run is nothing but a shortcut.
+	}
+	for n := p.first; n <= p.last; n++ {
+		if err := b.readSegment(ctx, r, p, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// take adds a map to the result and keeps what joins it.
+func (b *builder) take(p *piece, m *SegmentMap, mapped, scanned int) {
+	p.stretches = append(p.stretches, &m.Stretch)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.built.Map.Merge(m.Pages)
+	m.Pages = nil // the stretch stays, and must not keep the pages in memory
+	b.built.Segments += mapped + scanned
+	b.built.Mapped += mapped
+	b.built.Scanned += scanned
+}
+
+// joinPieces proves that each stretch goes on where the one before ends.
+func (b *builder) joinPieces(pieces []*piece) (*Stretch, error) {
+	var whole *Stretch
+	for _, p := range pieces {
+		for _, s := range p.stretches {
+			if whole == nil {
+				whole = s
+				continue
+			}
+			if err := whole.join(s, b.built.Map); err != nil {
+				name := b.Geometry.WALFileName(p.tli, b.Geometry.SegmentOf(s.Start))
+				return nil, b.incomplete(name, "does not continue the WAL before it", err)
+			}
+		}
+	}
+	return whole, nil
+}
+
+// prove checks that the joined stretch holds the range from record to record,
+// and nothing in it that makes the map unreliable.
+func (b *builder) prove(ctx context.Context, s *Stretch) error {
+	last := b.Geometry.WALFileName(b.History.TimelineAt(b.to-1), b.Geometry.SegmentOf(b.to-1))
+	if s.End == b.to && s.missing() > 0 {
+		return b.incomplete(last, fmt.Sprintf("has a record that runs over %s, where the range ends", b.To), nil)
+	}
+	for _, f := range s.Findings {
+		if f.Last >= b.from && f.First < b.to {
+			at := max(f.First, b.from)
+			n := b.Geometry.SegmentOf(at)
+			return b.incomplete(b.Geometry.WALFileName(b.History.TimelineAt(at), n),
+				fmt.Sprintf("is of no use at %s: %s", at, f.Reason), nil)
+		}
+	}
+	for _, redo := range s.Redos {
+		b.fromFound = b.fromFound || redo == b.from
+	}
+	if b.fromFound {
+		return nil
+	}
+	return b.proveFrom(ctx)
+}
+
+// proveFrom reads the first segment, whose map was found, for a record at from.
+func (b *builder) proveFrom(ctx context.Context) error {
+	n := b.Geometry.SegmentOf(b.from)
+	r := newReader(b.Archive, b.Dir)
+	_, name, err := b.scanSegment(ctx, r, n)
+	if err != nil {
+		return err
+	}
+	if !b.fromFound {
+		return b.incomplete(name, fmt.Sprintf("has no record at %s, where the range begins", b.From), nil)
+	}
+	return nil
+}
+
+// incomplete makes the error that names a segment and what is wrong with it.
+func (b *builder) incomplete(name, what string, err error) *IncompleteError {
+	reason := fmt.Sprintf("segment %s %s", name, what)
+	if err != nil {
+		reason += ": " + err.Error()
+	}
+	return &IncompleteError{Segment: name, Reason: reason, Err: err}
+}
+
+// canceled says whether an error is the caller's own wish to stop.
+func canceled(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && errors.Is(err, ctx.Err())
+}

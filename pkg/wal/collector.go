@@ -1,0 +1,62 @@
+package wal
+
+import (
+	"github.com/pgincr/pgincr/pkg/pagemap"
+	"github.com/pgincr/pgincr/pkg/pg"
+)
+
+// collector gathers what records say about changed blocks. It does not care in
+// which order they come.
+type collector struct {
+	version  *version
+	pages    *pagemap.Map
+	redos    []pg.LSN
+	findings []Finding
+	recent   *[recentRefs]blockRef // nil: none
+}
+
+// recentRefs is how many references are remembered: WAL names the same few
+// blocks again and again. A power of two; 24 bytes each.
+const recentRefs = 2048
+
+// record takes one verified record that begins at lsn.
+func (c *collector) record(r record, lsn pg.LSN) error {
+	main, err := c.references(r)
+	if err != nil {
+		return err
+	}
+	if rmid := r.rmid(); rmid <= rmgrDBASE || r.info()&infoSpecialRelUpdate != 0 {
+		return c.special(r, main, lsn)
+	}
+	return nil
+}
+
+// add records a reference, if it was not recorded just before.
+func (c *collector) add(ref blockRef) {
+	if c.recent != nil {
+		h := (ref.relBlk ^ ref.spcDB<<7 ^ uint64(ref.fork)<<60) * 0x9E3779B97F4A7C15
+		slot := &c.recent[h>>(64-11)]
+		if *slot == ref {
+			return
+		}
+		*slot = ref
+	}
+	rf, blk := ref.split()
+	c.pages.AddBlock(rf, blk)
+}
+
+// forget empties the memory of recent references, before another map is filled.
+func (c *collector) forget() {
+	if c.recent != nil {
+		for i := range c.recent {
+			c.recent[i].fork = noFork
+		}
+	}
+}
+
+// noFork marks a slot that remembers nothing.
+const noFork = 0xFF
+
+func (c *collector) find(lsn pg.LSN, reason string) {
+	c.findings = addFinding(c.findings, Finding{First: lsn, Last: lsn, Reason: reason})
+}
