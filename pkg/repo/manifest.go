@@ -41,25 +41,30 @@ type Manifest struct {
 	FilesTotal       int64             `json:"files_total"`
 	BytesRead        int64             `json:"bytes_read"` // from the data directory
 	CorruptPages     []CorruptPage     `json:"corrupt_pages"`
+	CrossFindings    []CrossFinding    `json:"cross_findings,omitempty"` // of page map source cross
 	Annotations      map[string]string `json:"annotations"`
 	Warnings         []string          `json:"warnings"`
 
-	CatalogVersion  uint32              `json:"catalog_version"`
-	ControlVersion  uint32              `json:"control_version"`
-	Geometry        pg.Geometry         `json:"geometry"`
-	ChecksumVersion uint32              `json:"checksum_version"`
-	WALLogHints     bool                `json:"wal_log_hints"`
-	PostmasterStart time.Time           `json:"postmaster_start"`
-	FromStandby     bool                `json:"from_standby"`
-	History         string              `json:"history"` // content of the timeline's .history file, "" on timeline 1
-	BackupLabel     string              `json:"backup_label"`
-	TablespaceMap   string              `json:"tablespace_map"`
-	Tablespaces     []pg.TablespaceLink `json:"tablespaces"`
-	DataDirectory   string              `json:"data_directory"` // where the server had it
-	Compression     string              `json:"compression"`
-	WAL             WALNeed             `json:"wal"`
-	Objects         []Object            `json:"objects"`
-	Version         string              `json:"pgincr_version"`
+	CatalogVersion  uint32      `json:"catalog_version"`
+	ControlVersion  uint32      `json:"control_version"`
+	Geometry        pg.Geometry `json:"geometry"`
+	ChecksumVersion uint32      `json:"checksum_version"`
+	WALLogHints     bool        `json:"wal_log_hints"`
+	PostmasterStart time.Time   `json:"postmaster_start"`
+	FromStandby     bool        `json:"from_standby"`
+	// ClockStepped: the host's clock was set while the backup ran, so that the times in
+	// the index do not tell what was written since.
+	ClockStepped bool `json:"clock_stepped,omitempty"`
+
+	History       string              `json:"history"` // content of the timeline's .history file, "" on timeline 1
+	BackupLabel   string              `json:"backup_label"`
+	TablespaceMap string              `json:"tablespace_map"`
+	Tablespaces   []pg.TablespaceLink `json:"tablespaces"`
+	DataDirectory string              `json:"data_directory"` // where the server had it
+	Compression   string              `json:"compression"`
+	WAL           WALNeed             `json:"wal"`
+	Objects       []Object            `json:"objects"`
+	Version       string              `json:"pgincr_version"`
 }
 
 // PageMapResult says where the changed blocks came from.
@@ -70,6 +75,14 @@ type PageMapResult struct {
 
 // CorruptPage is a page whose checksum does not match, stored as it was read.
 type CorruptPage struct {
+	Path  string         `json:"path"`
+	Block pg.BlockNumber `json:"block"` // within the fork
+	Cause string         `json:"cause"`
+}
+
+// CrossFinding is a page that the page scan found changed and the page map does not have,
+// although it should. The backup holds it nevertheless.
+type CrossFinding struct {
 	Path  string         `json:"path"`
 	Block pg.BlockNumber `json:"block"` // within the fork
 	Cause string         `json:"cause"`
