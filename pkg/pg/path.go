@@ -66,7 +66,9 @@ func parseRelDir(dir string) (spc, db OID, ok bool) {
 	}
 	s, ok1 := parseNumber(parts[0])
 	n, ok2 := parseNumber(parts[2])
-	return OID(s), OID(n), ok1 && ok2
+	spc, db = OID(s), OID(n)
+	// The two tablespaces that initdb makes have no link.
+	return spc, db, ok1 && ok2 && spc != DefaultTablespace && spc != GlobalTablespace
 }
 
 // parseNumber reads a positive decimal without leading zero, up to 2^32-1.

@@ -14,7 +14,8 @@ type TablespaceLink struct {
 
 // ParseTablespaceMap reads a tablespace_map, undoing its escapes: a backslash
 // before a line break, carriage return or backslash of the path (read_tablespace_map,
-// access/xlogrecovery.c).
+// access/xlogrecovery.c). 13 writes a backslash of the path as it is; that is read right too,
+// unless one of the characters above follows it.
 func ParseTablespaceMap(b []byte) ([]TablespaceLink, error) {
 	var links []TablespaceLink
 	for len(b) > 0 {
@@ -51,7 +52,8 @@ func cutMapLine(b []byte) (line, rest []byte) {
 
 func isMapEscaped(c byte) bool { return c == '\n' || c == '\r' || c == '\\' }
 
-// FormatTablespaceMap is the inverse of ParseTablespaceMap.
+// FormatTablespaceMap is the inverse of ParseTablespaceMap, for servers from 14
+// on; 13 would read both backslashes of an escaped one.
 func FormatTablespaceMap(links []TablespaceLink) []byte {
 	var b bytes.Buffer
 	for _, l := range links {
