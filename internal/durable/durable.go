@@ -1,5 +1,3 @@
-// Package durable is the one door to files that must survive a crash: a
-// temporary file in the same directory, written, synced, renamed, and the directory synced.
 package durable
 
 import (
@@ -45,4 +43,42 @@ func SyncDir(dir string) (err error) {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// MkdirAll makes path and what is missing above it, with exactly this mode
+// whatever the umask says, and syncs the directory above each one that it made.
+// One that exists stays as it is.
+func MkdirAll(path string, mode fs.FileMode) error {
+	switch info, err := os.Stat(path); {
+	case err == nil && !info.IsDir():
+		return &fs.PathError{Op: "mkdir", Path: path, Err: errNotDir}
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	above := filepath.Dir(path)
+	if above == path {
+		return &fs.PathError{Op: "mkdir", Path: path, Err: fs.ErrNotExist}
+	}
+	if err := MkdirAll(above, mode); err != nil {
+		return err
+	}
+	return Mkdir(path, mode)
+}
+
+// Mkdir makes one directory, with exactly this mode whatever the umask says,
+// and syncs the directory above it, also when path exists: whoever made it may
+// not have come to that yet.
+func Mkdir(path string, mode fs.FileMode) error {
+	err := os.Mkdir(path, mode)
+	if err == nil {
+		err = os.Chmod(path, mode)
+	} else if errors.Is(err, fs.ErrExist) {
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return SyncDir(filepath.Dir(path))
 }
