@@ -2,22 +2,103 @@ package repo
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"iter"
+	"slices"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
-// Chain reads a full backup and the incrementals on it as one.
+// maxChain bounds the length of a chain.
+const maxChain = 10_000
+
+// Chain gives the manifests from the full backup to m, full first, and proves
+// that they fit: each parent is there, same system identifier and geometry, positions in order, one line of timelines.
+func (c *Cluster) Chain(ctx context.Context, m *Manifest) ([]*Manifest, error) {
+	chain := []*Manifest{m}
+	for child := m; child.Type != TypeFull; {
+		if child.Status != StatusOK {
+			return nil, fmt.Errorf("backup %s: %w: its manifest cannot be read", child.ID, ErrCorrupt)
+		}
+		if len(chain) >= maxChain {
+			return nil, fmt.Errorf("backup %s: %w: more than %d backups in its chain", m.ID, ErrCorrupt, maxChain)
+		}
+		parent, err := c.load(ctx, child.Parent)
+		if errors.Is(err, ErrNotFound) {
+			return nil, fmt.Errorf("backup %s: %w: its parent %s is missing", child.ID, ErrCorrupt, child.Parent)
+		}
+		if err == nil {
+			err = verifyLink(parent, child)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("backup %s: parent: %w", child.ID, err)
+		}
+		chain = append(chain, parent)
+		child = parent
+	}
+	slices.Reverse(chain)
+	return chain, nil
+}
+
+// verifyLink refuses a child that cannot have been built on parent.
+func verifyLink(parent, child *Manifest) error {
+	switch {
+	case parent.SystemIdentifier != child.SystemIdentifier:
+		return fmt.Errorf("%w: %s is of system identifier %d", ErrCorrupt, parent.ID, parent.SystemIdentifier)
+	case parent.Geometry != child.Geometry:
+		return fmt.Errorf("%w: %s has geometry %+v", ErrCorrupt, parent.ID, parent.Geometry)
+	case parent.PGVersion/10000 != child.PGVersion/10000:
+		return fmt.Errorf("%w: %s is of PostgreSQL %d", ErrCorrupt, parent.ID, parent.PGVersion)
+	case parent.StartLSN > child.StartLSN:
+		return fmt.Errorf("%w: %s starts at %s, after %s", ErrCorrupt, parent.ID, parent.StartLSN, child.StartLSN)
+	case parent.StopLSN > child.StopLSN:
+		// Pages of the parent may be as new as its stop position: replay must come that far.
+		return fmt.Errorf("%w: %s stops at %s, after %s", ErrCorrupt, parent.ID, parent.StopLSN, child.StopLSN)
+	}
+	history, err := pg.ParseHistory(child.Timeline, []byte(child.History))
+	if err != nil {
+		return fmt.Errorf("%w: timeline history: %w", ErrCorrupt, err)
+	}
+	if !history.Contains(parent.Timeline, parent.StopLSN) {
+		return fmt.Errorf("%w: %s stops at %s on timeline %d, which timeline %d did not live through",
+			ErrCorrupt, parent.ID, parent.StopLSN, parent.Timeline, child.Timeline)
+	}
+	return nil
+}
+
+// Chain reads a full backup and the incrementals on it as one. Safe for concurrent use.
 type Chain struct {
 	// Backups are newest first; the last one is full.
 	Backups []*BackupReader
 }
 
 // OpenChain opens every backup of the chain that ends in m.
-func (c *Cluster) OpenChain(ctx context.Context, m *Manifest) (*Chain, error) { panic("stub") }
+func (c *Cluster) OpenChain(ctx context.Context, m *Manifest) (*Chain, error) {
+	manifests, err := c.Chain(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	ch := new(Chain)
+	for _, m := range slices.Backward(manifests) {
+		r, err := c.OpenBackup(ctx, m)
+		if err != nil {
+			return nil, errors.Join(err, ch.Close())
+		}
+		ch.Backups = append(ch.Backups, r)
+	}
+	return ch, nil
+}
 
 // Close closes all of them.
-func (ch *Chain) Close() error { panic("stub") }
+func (ch *Chain) Close() error {
+	var err error
+	for _, r := range ch.Backups {
+		err = errors.Join(err, r.Close())
+	}
+	return err
+}
 
 // ChainFile is one file of the newest backup with the older versions that it still needs.
 type ChainFile struct {
@@ -30,20 +111,126 @@ type ChainFile struct {
 
 // Files yields every file of the newest backup, joined with its older versions by one merge over all
 // indexes. Files that only older backups have do not appear. A version that is needed and not there is ErrCorrupt.
-func (ch *Chain) Files(ctx context.Context) iter.Seq2[*ChainFile, error] { panic("stub") }
-
-// Piece is what one frame supplies to a file.
-type Piece struct {
-	Depth int // into Chain.Backups
-	Frame Frame
-	// Runs are the blocks of the frame that are the newest of the chain, a subset of Frame.Runs. For a KindFile it is empty
-	// and Offset is where the frame's bytes go.
-	Runs   []BlockRun
-	Offset int64
+// Memory in use is one index block and one entry for each backup.
+func (ch *Chain) Files(ctx context.Context) iter.Seq2[*ChainFile, error] {
+	return func(yield func(*ChainFile, error) bool) {
+		m := merge{ch: ch, ctx: ctx}
+		stopped := false
+		err := m.run(func(cf *ChainFile) bool {
+			stopped = !yield(cf, nil)
+			return !stopped
+		})
+		if err = errors.Join(err, m.close()); err != nil && !stopped {
+			yield(nil, err)
+		}
+	}
 }
 
-// Resolve decides for every block which frame supplies it: each block of the file is in exactly
-// one Piece or in zero. Pieces that supply nothing do not appear. Pure.
-func (cf *ChainFile) Resolve(g pg.Geometry) (pieces []Piece, zero []BlockRun, err error) {
-	panic("stub")
+// merge is one pass over the indexes of a chain. It lives no longer than the call that ctx came with.
+type merge struct {
+	ch      *Chain
+	ctx     context.Context //nolint:containedctx // see above
+	cursors []cursor
+}
+
+// cursor is a place in one index.
+type cursor struct {
+	ix   *indexReader // nil: not opened yet
+	file *File        // the entry at this place; nil: at the end, or before the first
+	end  bool
+}
+
+// run calls each for every file of the newest backup until it gives false.
+func (m *merge) run(each func(*ChainFile) bool) error {
+	m.cursors = make([]cursor, len(m.ch.Backups))
+	for {
+		if err := m.ctx.Err(); err != nil {
+			return err
+		}
+		f, err := m.advance(0)
+		if err != nil || f == nil {
+			return err
+		}
+		cf, err := m.join(f)
+		if err != nil {
+			return err
+		}
+		if !each(cf) {
+			return nil
+		}
+	}
+}
+
+// join collects the versions of a file down to the first that needs no older one.
+func (m *merge) join(f *File) (*ChainFile, error) {
+	cf := &ChainFile{Path: f.Path, Versions: []*File{f}, Depth: []int{0}}
+	for depth := 1; f.needsParent(); depth++ {
+		if depth == len(m.cursors) {
+			return nil, fmt.Errorf("%s%s: %w: %s is not whole in the full backup", m.ch.Backups[depth-1].prefix, indexObject, ErrCorrupt, f.Path)
+		}
+		var err error
+		if f, err = m.seek(depth, cf.Path); err != nil {
+			return nil, err
+		}
+		if f == nil {
+			return nil, fmt.Errorf("%s%s: %w: %s is missing and %s needs it", m.ch.Backups[depth].prefix, indexObject, ErrCorrupt,
+				cf.Path, m.ch.Backups[depth-1].Manifest.ID)
+		}
+		cf.Versions = append(cf.Versions, f)
+		cf.Depth = append(cf.Depth, depth)
+	}
+	return cf, nil
+}
+
+// needsParent says whether some content comes from the parent's version. Directories and links have none.
+func (f *File) needsParent() bool {
+	return !f.Whole && (f.Kind == KindFile || f.Kind == KindRelation && f.Size > 0)
+}
+
+// advance gives the next entry of one index, nil at the end.
+func (m *merge) advance(depth int) (*File, error) {
+	c := &m.cursors[depth]
+	if c.end {
+		return nil, nil
+	}
+	var err error
+	if c.ix == nil {
+		if c.ix, err = m.ch.Backups[depth].openIndex(m.ctx); err != nil {
+			return nil, err
+		}
+	}
+	c.file, err = c.ix.next()
+	if errors.Is(err, io.EOF) {
+		c.end, err = true, nil
+	}
+	return c.file, err
+}
+
+// seek moves one index on to path and gives its entry, nil if there is none.
+func (m *merge) seek(depth int, path string) (*File, error) {
+	c := &m.cursors[depth]
+	for !c.end {
+		if c.file != nil {
+			if d := pg.ComparePaths(c.file.Path, path); d == 0 {
+				return c.file, nil
+			} else if d > 0 {
+				return nil, nil
+			}
+		}
+		if _, err := m.advance(depth); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// close closes the indexes.
+func (m *merge) close() error {
+	var err error
+	for _, c := range m.cursors {
+		if c.ix != nil {
+			err = errors.Join(err, c.ix.close())
+		}
+	}
+	return err
 }

@@ -2,6 +2,12 @@ package repo
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -15,19 +21,93 @@ type ClusterInfo struct {
 	Geometry         pg.Geometry `json:"geometry"`
 }
 
-// Cluster is the entry of one PostgreSQL cluster in a repository.
+// verify refuses what cannot be a cluster's entry.
+func (i ClusterInfo) verify() error {
+	if err := VerifyClusterName(i.Name); err != nil {
+		return err
+	}
+	if i.SystemIdentifier == 0 {
+		return fmt.Errorf("cluster %s: no system identifier", i.Name)
+	}
+	if err := i.Geometry.Verify(); err != nil {
+		return fmt.Errorf("cluster %s: %w", i.Name, err)
+	}
+	return nil
+}
+
+// Cluster is the entry of one PostgreSQL cluster in a repository. Safe for concurrent use.
 type Cluster struct {
 	Info ClusterInfo
+
+	st     Store
+	prefix string // of all its objects
+	d      *decompressor
+}
+
+// rootCreator is a Store whose root has to be made once.
+type rootCreator interface {
+	CreateRoot(ctx context.Context) error
 }
 
 // Init creates the entry. Doing it again for the same system identifier is harmless and gives created=false; for
-// another one it is an error of type *SystemIdentifierError.
+// another one it is an error of type *SystemIdentifierError. The commit point is the appearance of cluster.json.
 func Init(ctx context.Context, st Store, info ClusterInfo) (c *Cluster, created bool, err error) {
-	panic("stub")
+	info.Format = FormatVersion
+	if err := info.verify(); err != nil {
+		return nil, false, err
+	}
+	if r, ok := st.(rootCreator); ok {
+		if err := r.CreateRoot(ctx); err != nil {
+			return nil, false, err
+		}
+	}
+	data, err := seal(info)
+	if err != nil {
+		return nil, false, fmt.Errorf("cluster %s: %w", info.Name, err)
+	}
+	c, err = OpenCluster(ctx, st, info.Name)
+	if errors.Is(err, ErrNotFound) {
+		err = putBytes(ctx, st, info.Name+"/"+clusterObject, data)
+		created = err == nil
+		if created || errors.Is(err, ErrExists) { // somebody else's was quicker
+			c, err = OpenCluster(ctx, st, info.Name)
+		}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if c.Info.SystemIdentifier != info.SystemIdentifier {
+		return nil, false, &SystemIdentifierError{info.Name, c.Info.SystemIdentifier, info.SystemIdentifier}
+	}
+	if c.Info.Geometry != info.Geometry {
+		return nil, false, fmt.Errorf("cluster %s: geometry %+v in the repository, %+v of the server",
+			info.Name, c.Info.Geometry, info.Geometry)
+	}
+	return c, created, nil
 }
 
 // OpenCluster opens an entry, or fails with ErrNotFound.
-func OpenCluster(ctx context.Context, st Store, name string) (*Cluster, error) { panic("stub") }
+func OpenCluster(ctx context.Context, st Store, name string) (*Cluster, error) {
+	if err := VerifyClusterName(name); err != nil {
+		return nil, err
+	}
+	c := &Cluster{st: st, prefix: name + "/"}
+	if err := readSealed(ctx, st, c.prefix+clusterObject, &c.Info); err != nil {
+		if errors.Is(err, ErrNotFound) {
+			return nil, fmt.Errorf("cluster %s is not in repository %s: %w", name, st, ErrNotFound)
+		}
+		return nil, err
+	}
+	err := c.Info.verify()
+	if err == nil && c.Info.Name != name {
+		err = fmt.Errorf("it is of cluster %s", c.Info.Name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: %w: %w", c.prefix, clusterObject, ErrCorrupt, err)
+	}
+	c.d, err = newDecompressor()
+	return c, err
+}
 
 // SystemIdentifierError: the entry belongs to another cluster.
 type SystemIdentifierError struct {
@@ -35,20 +115,41 @@ type SystemIdentifierError struct {
 	Have, Want uint64 // in the repository; of the server or directory
 }
 
-func (e *SystemIdentifierError) Error() string { panic("stub") }
+func (e *SystemIdentifierError) Error() string {
+	return fmt.Sprintf("cluster %s: the repository's entry is of system identifier %d, this is %d", e.Cluster, e.Have, e.Want)
+}
 
-// Backups lists the committed backups, oldest first by start position (not by time). A manifest that cannot be read
-// is an entry with Status "broken" and the cause in Warnings.
-func (c *Cluster) Backups(ctx context.Context) ([]*Manifest, error) { panic("stub") }
-
-// Backup loads one manifest: by id, "latest", or "latest-full".
-func (c *Cluster) Backup(ctx context.Context, id string) (*Manifest, error) { panic("stub") }
-
-// Chain gives the manifests from the full backup to m, full first, and proves
-// that they fit: each parent is there, same system identifier and geometry, positions in order.
-func (c *Cluster) Chain(ctx context.Context, m *Manifest) ([]*Manifest, error) { panic("stub") }
-
-// Lock takes a lock of this cluster, "backup" for example.
+// Lock takes a lock of this cluster, "backup" for example. When another process holds it the error is
+// ErrLocked and says which process that is.
 func (c *Cluster) Lock(ctx context.Context, name string) (unlock func() error, err error) {
-	panic("stub")
+	if err := verifyElement(name); err != nil {
+		return nil, fmt.Errorf("lock: %w", err)
+	}
+	return c.st.Lock(ctx, c.prefix+locksPrefix+name, lockOwner(time.Now())) //nolint:forbidigo // only for people to read
+}
+
+// lockOwner is what a lock tells whoever finds it held.
+func lockOwner(now time.Time) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	command := filepath.Base(os.Args[0])
+	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
+		command += " " + os.Args[1] // never the rest: it may hold what nobody else should read
+	}
+	return fmt.Sprintf("%s, process %d on %s, since %s\n", command, os.Getpid(), host, now.UTC().Format(time.RFC3339))
+}
+
+// backupPrefix begins the names of a backup's objects.
+func (c *Cluster) backupPrefix(id string) string { return c.prefix + backupsPrefix + id + "/" }
+
+// backupHeader identifies an object of a backup.
+func (c *Cluster) backupHeader(id string, kind objectKind, number uint32) objectHeader {
+	return objectHeader{Kind: kind, Number: number, SystemID: c.Info.SystemIdentifier, Name: id}
+}
+
+// walHeader identifies a WAL file or map, in the archive or in a backup.
+func (c *Cluster) walHeader(kind objectKind, name string) objectHeader {
+	return objectHeader{Kind: kind, SystemID: c.Info.SystemIdentifier, Name: name}
 }

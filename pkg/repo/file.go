@@ -3,6 +3,8 @@ package repo
 import (
 	"time"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
@@ -58,15 +60,19 @@ type BlockRun struct {
 	Count pg.BlockNumber
 }
 
+// end is the number behind the last block.
+func (r BlockRun) end() uint64 { return uint64(r.First) + uint64(r.Count) }
+
 // Frame is one independently compressed stretch of a file's content in a pack.
 type Frame struct {
 	Pack   uint32
 	Offset int64  // of the frame in the pack
-	Stored uint32 // bytes in the pack
+	Stored uint32 // bytes in the pack, the frame's header included
 	Raw    uint32 // bytes after decompression, at most MaxFrame
 	Codec  Codec
-	Sum    uint64 // xxhash64 of the stored bytes
+	Sum    uint64 // xxhash64 of the compressed bytes
 	// HashIndex is the position of the first of its page hashes in the pack's hash object; one for each page, KindRelation only.
+	// NoHashes where there are none.
 	HashIndex uint32
 	Runs      []BlockRun // KindRelation: the blocks, in order; the pages lie in the frame in this order
 }
@@ -74,17 +80,25 @@ type Frame struct {
 // MaxFrame bounds the uncompressed size of a frame.
 const MaxFrame = 1 << 20
 
-// Codec is how a frame is compressed.
-type Codec uint8
+// NoHashes is the HashIndex of a frame that was written without page hashes.
+const NoHashes = 0xFFFFFFFF
 
-// The codecs.
-const (
-	CodecNone Codec = 0
-	CodecZstd Codec = 1
-	CodecLZ4  Codec = 2
-)
+// Pages counts the blocks of a frame's runs.
+func (f *Frame) Pages() int {
+	var n pg.BlockNumber
+	for _, r := range f.Runs {
+		n += r.Count
+	}
+	return int(n)
+}
 
 // PageHash is what hash objects hold for a page: xxhash64 of its bytes with the lowest
 // bit replaced by the page's PD_ALL_VISIBLE flag, so that a flag that
 // was set without a new LSN is seen from the page header alone.
-func PageHash(p pg.Page) uint64 { panic("stub") }
+func PageHash(p pg.Page) uint64 {
+	h := xxhash.Sum64(p) &^ 1
+	if p.AllVisible() {
+		h |= 1
+	}
+	return h
+}

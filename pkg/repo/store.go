@@ -3,8 +3,12 @@ package repo
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
+	"path/filepath"
+	"strings"
 )
 
 // Sentinels that callers decide on.
@@ -26,6 +30,10 @@ var (
 // Store is a flat space of immutable objects under slash-separated names: a
 // directory, or object storage. An object appears whole and durable, or not at
 // all. All methods may be called from any goroutine.
+//
+// What the medium must guarantee: an object that appeared is seen by every
+// later Open, Stat and List of anybody; it never changes; what is deleted does not come back.
+// Package storetest holds a store to all of this.
 type Store interface {
 	// Create begins an object of unknown size; it exists once Commit returned.
 	// Commit of a name that exists fails with ErrExists and changes nothing.
@@ -35,12 +43,13 @@ type Store interface {
 	// Stat gives the size of an object, or ErrNotFound.
 	Stat(ctx context.Context, name string) (int64, error)
 	// List gives the names below prefix (which ends in a slash or is empty), relative to it,
-	// sorted. With a delimiter walk (recursive false) directories end in a slash.
+	// sorted by their bytes. With a delimiter walk (recursive false) directories end in a slash.
+	// A prefix below which there is nothing gives an empty list.
 	List(ctx context.Context, prefix string, recursive bool) ([]ObjectInfo, error)
-	// Delete removes an object; one that is not there is no error.
-	Delete(ctx context.Context, name string) error
+	// Delete removes objects, durably, in any order; one that is not there is no error.
+	Delete(ctx context.Context, names ...string) error
 	// Lock takes a named exclusive lock that dies with this process, or fails with an error that
-	// is ErrLocked and names the owner.
+	// is ErrLocked and names the owner. unlock may be called more than once.
 	Lock(ctx context.Context, name, owner string) (unlock func() error, err error)
 	// String gives the URL, without secrets.
 	String() string
@@ -52,10 +61,11 @@ type ObjectInfo struct {
 	Size int64
 }
 
-// ObjectWriter fills one object.
+// ObjectWriter fills one object. Not safe for concurrent use.
 type ObjectWriter interface {
 	io.Writer
-	// Commit makes the object durable and visible under its name.
+	// Commit makes the object durable and visible under its name. After an error
+	// nothing is left to abort.
 	Commit(ctx context.Context) error
 	// Abort drops what was written. After Commit it does nothing.
 	Abort() error
@@ -68,5 +78,36 @@ type ObjectReader interface {
 	Size() int64
 }
 
-// OpenStore opens the store that url names: a path or file:///path.
-func OpenStore(ctx context.Context, url string) (Store, error) { panic("stub") }
+// OpenStore opens the store that url names: a path or file:///path. It does not
+// look whether anything is there; the first use does.
+func OpenStore(_ context.Context, url string) (Store, error) {
+	path, err := localPath(url)
+	if err != nil {
+		return nil, err
+	}
+	return newDirStore(path)
+}
+
+// localPath gives the directory that a URL names.
+func localPath(s string) (string, error) {
+	if s == "" {
+		return "", errors.New("repository: no path or URL given")
+	}
+	scheme, rest, ok := strings.Cut(s, "://")
+	if !ok || strings.Contains(scheme, "/") {
+		return s, nil
+	}
+	if scheme != "file" {
+		return "", fmt.Errorf("repository %s://…: scheme %q is not supported by this version (it knows paths and file:///path)", scheme, scheme)
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("repository file://%s: not a URL", rest)
+	case u.Host != "" && u.Host != "localhost":
+		return "", fmt.Errorf("repository %s: a file URL has no host: file:///path", s)
+	case u.RawQuery != "" || u.Fragment != "" || !filepath.IsAbs(u.Path):
+		return "", fmt.Errorf("repository %s: want file:///path", s)
+	}
+	return u.Path, nil
+}

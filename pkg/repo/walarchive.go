@@ -1,35 +1,198 @@
 package repo
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"strings"
+
+	"github.com/pgincr/pgincr/pkg/pg"
 )
 
+// maxMap bounds a page map that GetMap gives.
+const maxMap = 1 << 30
+
 // WALArchive is the archived WAL of a cluster: segments, history files, and page maps beside them. It
-// satisfies wal.Archive.
-type WALArchive struct{ _ int }
+// satisfies wal.Archive. Safe for concurrent use.
+type WALArchive struct {
+	c *Cluster
+	e *enveloper
+}
 
 // WAL gives the cluster's archive. z compresses what is put.
-func (c *Cluster) WAL(z Compression) *WALArchive { panic("stub") }
+func (c *Cluster) WAL(z Compression) *WALArchive {
+	return &WALArchive{c: c, e: &enveloper{z: z}}
+}
 
-// Put stores a WAL file under its name (segment, .partial, .history, .backup). Identical content stored already: nil.
-// Different content: an error that is ErrExists. The commit point is the object's appearance.
-func (a *WALArchive) Put(ctx context.Context, name string, r io.Reader) error { panic("stub") }
+// verifyWALName accepts the names PostgreSQL archives: segments, .partial, .history, .backup.
+func verifyWALName(name string) error {
+	if !pg.IsWALFileName(name) && !pg.IsPartialWALFileName(name) && !pg.IsBackupHistoryFileName(name) {
+		if _, ok := pg.ParseHistoryFileName(name); !ok {
+			return fmt.Errorf("%q is not the name of a WAL file", name)
+		}
+	}
+	return nil
+}
+
+// walObject gives the place of a WAL file: history files lie beside the directories of the timelines.
+func (a *WALArchive) walObject(name string) (string, error) {
+	if err := verifyWALName(name); err != nil {
+		return "", err
+	}
+	if _, ok := pg.ParseHistoryFileName(name); ok {
+		return a.c.prefix + walPrefix + name, nil
+	}
+	return a.c.prefix + walPrefix + name[:8] + "/" + name, nil
+}
+
+// Put stores a WAL file under its name (segment, .partial, .history, .backup). Identical content stored already,
+// and intact: nil. Different content: an error that is ErrExists. The commit point is the object's appearance.
+func (a *WALArchive) Put(ctx context.Context, name string, r io.Reader) error {
+	object, err := a.walObject(name)
+	if err != nil {
+		return err
+	}
+	h := a.c.walHeader(kindWAL, name)
+	_, offered, err := a.e.put(ctx, a.c.st, object, h, r)
+	if !errors.Is(err, ErrExists) {
+		return err
+	}
+	stored, err := a.content(ctx, object, h)
+	if err != nil {
+		return fmt.Errorf("the copy that is stored cannot be trusted: %w", err)
+	}
+	if stored != offered {
+		return fmt.Errorf("%s: other content of %d bytes is stored (offered were %d): %w", object, stored.Size, offered.Size, ErrExists)
+	}
+	return nil
+}
+
+// content reads an object through, which verifies it, and tells what it holds.
+func (a *WALArchive) content(ctx context.Context, object string, h objectHeader) (content, error) {
+	r, err := openEnvelope(ctx, a.c.st, a.c.d, object, h)
+	if err != nil {
+		return content{}, err
+	}
+	_, err = io.Copy(io.Discard, r)
+	return r.total, errors.Join(err, r.Close())
+}
 
 // Open reads a WAL file, or fails with ErrNotFound. The reader fails at the end if the content is not what was stored.
-func (a *WALArchive) Open(ctx context.Context, name string) (io.ReadCloser, error) { panic("stub") }
+func (a *WALArchive) Open(ctx context.Context, name string) (io.ReadCloser, error) {
+	object, err := a.walObject(name)
+	if err != nil {
+		return nil, err
+	}
+	return openEnvelope(ctx, a.c.st, a.c.d, object, a.c.walHeader(kindWAL, name))
+}
 
 // Has says whether a WAL file is there.
-func (a *WALArchive) Has(ctx context.Context, name string) (bool, error) { panic("stub") }
+func (a *WALArchive) Has(ctx context.Context, name string) (bool, error) {
+	object, err := a.walObject(name)
+	if err != nil {
+		return false, err
+	}
+	_, err = a.c.st.Stat(ctx, object)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
 
 // List gives the names of the archived WAL files of one timeline (segments, .partial, .backup), sorted; timeline 0: the history files.
-func (a *WALArchive) List(ctx context.Context, timeline uint32) ([]string, error) { panic("stub") }
+func (a *WALArchive) List(ctx context.Context, timeline uint32) ([]string, error) {
+	prefix := a.c.prefix + walPrefix
+	if timeline != 0 {
+		prefix += fmt.Sprintf("%08X/", timeline)
+	}
+	found, err := a.c.st.List(ctx, prefix, false)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, o := range found {
+		_, isHistory := pg.ParseHistoryFileName(o.Name)
+		if verifyWALName(o.Name) == nil && isHistory == (timeline == 0) {
+			names = append(names, o.Name)
+		}
+	}
+	return names, nil
+}
+
+// Timelines gives the timelines of which WAL files are archived, sorted.
+func (a *WALArchive) Timelines(ctx context.Context) ([]uint32, error) {
+	found, err := a.c.st.List(ctx, a.c.prefix+walPrefix, false)
+	if err != nil {
+		return nil, err
+	}
+	var timelines []uint32
+	for _, o := range found {
+		dir, isDir := strings.CutSuffix(o.Name, "/")
+		if tli, ok := pg.ParseHistoryFileName(dir + ".history"); ok && isDir {
+			timelines = append(timelines, uint32(tli))
+		}
+	}
+	return timelines, nil
+}
+
+// mapObject gives the place of a map: below the first eight characters of its name, which
+// are the timeline in names that begin like those of segments.
+func (a *WALArchive) mapObject(name string) (string, error) {
+	if err := verifyElement(name); err != nil || len(name) < 8 || len(name) > maxHeaderName {
+		return "", fmt.Errorf("%q cannot be the name of a map", name)
+	}
+	return a.c.prefix + mapsPrefix + name[:8] + "/" + name, nil
+}
 
 // PutMap stores the page map of a segment or range under a name, replacing nothing: an existing one stays.
-func (a *WALArchive) PutMap(ctx context.Context, name string, data []byte) error { panic("stub") }
+func (a *WALArchive) PutMap(ctx context.Context, name string, data []byte) error {
+	object, err := a.mapObject(name)
+	if err != nil {
+		return err
+	}
+	if len(data) > maxMap {
+		return fmt.Errorf("map %s: %d bytes, more than %d", name, len(data), maxMap)
+	}
+	_, _, err = a.e.put(ctx, a.c.st, object, a.c.walHeader(kindMap, name), bytes.NewReader(data))
+	if errors.Is(err, ErrExists) {
+		return nil
+	}
+	return err
+}
 
 // GetMap reads a page map, or fails with ErrNotFound.
-func (a *WALArchive) GetMap(ctx context.Context, name string) ([]byte, error) { panic("stub") }
+func (a *WALArchive) GetMap(ctx context.Context, name string) ([]byte, error) {
+	object, err := a.mapObject(name)
+	if err != nil {
+		return nil, err
+	}
+	r, err := openEnvelope(ctx, a.c.st, a.c.d, object, a.c.walHeader(kindMap, name))
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(r, maxMap+1))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return nil, err
+	}
+	if len(data) > maxMap {
+		return nil, fmt.Errorf("%s: %w: more than %d bytes", object, ErrCorrupt, maxMap)
+	}
+	return data, nil
+}
 
 // ListMaps gives the names of the stored maps, sorted.
-func (a *WALArchive) ListMaps(ctx context.Context) ([]string, error) { panic("stub") }
+func (a *WALArchive) ListMaps(ctx context.Context) ([]string, error) {
+	found, err := a.c.st.List(ctx, a.c.prefix+mapsPrefix, true)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(found))
+	for i, o := range found {
+		names[i] = o.Name[strings.LastIndexByte(o.Name, '/')+1:]
+	}
+	slices.Sort(names)
+	return names, nil
+}

@@ -1,55 +1,203 @@
 package repo
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pgincr/pgincr/pkg/pg"
 )
 
-// Compression chooses codec and level: "zstd", "zstd:1" to "zstd:19", "lz4", "none".
-type Compression struct {
-	Codec Codec
-	Level int // 0: the default
-}
-
-// ParseCompression reads the -Z argument.
-func ParseCompression(s string) (Compression, error) { panic("stub") }
-
 // BackupWriter fills one new backup. The commit point is Commit: the manifest appears. Everything earlier is garbage.
-type BackupWriter struct{ _ int }
+//
+// Memory: that of its PackWriters, one index block, and 100 bytes for each object.
+type BackupWriter struct {
+	c          *Cluster
+	id         string
+	prefix     string // of all its objects in the store
+	z          Compression
+	packTarget int64
+	packs      atomic.Uint32 // number of the last pack begun
+	envelopes  *enveloper
+	index      *indexWriter // nil before the first entry; used by one goroutine at a time
+	done       bool         // committed
+
+	mu      sync.Mutex
+	objects []Object             // guarded by mu
+	open    map[*PackWriter]bool // guarded by mu
+}
 
 // CreateBackup begins a backup under an id that is not taken.
 func (c *Cluster) CreateBackup(ctx context.Context, id string, z Compression) (*BackupWriter, error) {
-	panic("stub")
+	if _, _, err := ParseID(id); err != nil {
+		return nil, err
+	}
+	prefix := c.backupPrefix(id)
+	there, err := c.st.List(ctx, prefix, true)
+	if err != nil {
+		return nil, err
+	}
+	if len(there) > 0 {
+		return nil, fmt.Errorf("backup %s: %w", id, ErrExists)
+	}
+	return &BackupWriter{
+		c: c, id: id, prefix: prefix, z: z, packTarget: packTarget,
+		envelopes: &enveloper{z: z}, open: map[*PackWriter]bool{},
+	}, nil
 }
 
-// PackWriter is one worker's end of the backup: it owns the current pack and starts a new
-// one when that is full. Not safe for concurrent use.
-type PackWriter struct{ _ int }
+// newObject begins an object of this backup.
+func (b *BackupWriter) newObject(ctx context.Context, name string, kind objectKind, number uint32) (*frameWriter, error) {
+	return newFrameWriter(ctx, b.c.st, b.prefix+name, b.c.backupHeader(b.id, kind, number))
+}
+
+// addObject lists an object for the manifest under its name in the backup.
+func (b *BackupWriter) addObject(name string, o Object) {
+	o.Name = name
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.objects = append(b.objects, o)
+}
 
 // NewPackWriter gives a worker its own writer. May be called from any goroutine.
-func (b *BackupWriter) NewPackWriter() *PackWriter { panic("stub") }
-
-// WriteFrame compresses raw (at most MaxFrame bytes) and appends it. hashes has one PageHash for each page of a relation
-// frame and is nil otherwise. The caller fills Runs. Incompressible data is stored as it is.
-func (p *PackWriter) WriteFrame(ctx context.Context, raw []byte, hashes []uint64) (Frame, error) {
-	panic("stub")
+func (b *BackupWriter) NewPackWriter() *PackWriter {
+	p := &PackWriter{b: b}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.open[p] = true
+	return p
 }
 
-// Close finishes the worker's pack: durable, listed for the manifest.
-func (p *PackWriter) Close(ctx context.Context) error { panic("stub") }
+func (b *BackupWriter) packClosed(p *PackWriter) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.open, p)
+}
 
 // AppendFile adds an entry to the index; entries come in pg.ComparePaths order. One goroutine at a time.
-func (b *BackupWriter) AppendFile(ctx context.Context, f *File) error { panic("stub") }
+func (b *BackupWriter) AppendFile(ctx context.Context, f *File) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := b.openIndex(ctx); err != nil {
+		return err
+	}
+	return b.index.append(f)
+}
+
+func (b *BackupWriter) openIndex(ctx context.Context) error {
+	if b.index != nil {
+		return nil
+	}
+	fw, err := b.newObject(ctx, indexObject, kindIndex, 0)
+	if err != nil {
+		return err
+	}
+	b.index, err = newIndexWriter(fw, b.c.Info.Geometry)
+	return err
+}
 
 // PutControl stores the content of global/pg_control, which is copied last.
-func (b *BackupWriter) PutControl(ctx context.Context, data []byte) error { panic("stub") }
+func (b *BackupWriter) PutControl(ctx context.Context, data []byte) error {
+	if len(data) != pg.ControlFileSize {
+		return fmt.Errorf("pg_control: %d bytes, want %d", len(data), pg.ControlFileSize)
+	}
+	h := b.c.backupHeader(b.id, kindControl, 0)
+	o, _, err := b.envelopes.put(ctx, b.c.st, b.prefix+controlObject, h, bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	b.addObject(controlObject, o)
+	return nil
+}
 
-// PutWAL stores a WAL segment or history file that the backup carries.
-func (b *BackupWriter) PutWAL(ctx context.Context, name string, r io.Reader) error { panic("stub") }
+// PutWAL stores a WAL segment or history file that the backup carries. May be called from any goroutine.
+func (b *BackupWriter) PutWAL(ctx context.Context, name string, r io.Reader) error {
+	if err := verifyWALName(name); err != nil {
+		return err
+	}
+	object := walPrefix + name
+	o, _, err := b.envelopes.put(ctx, b.c.st, b.prefix+object, b.c.walHeader(kindWAL, name), r)
+	if err != nil {
+		return err
+	}
+	b.addObject(object, o)
+	return nil
+}
 
 // Commit finishes the index, fills m.Objects and m.StoredBytes, and publishes
 // the manifest. All PackWriters must be closed.
-func (b *BackupWriter) Commit(ctx context.Context, m *Manifest) error { panic("stub") }
+func (b *BackupWriter) Commit(ctx context.Context, m *Manifest) error {
+	b.mu.Lock()
+	open := len(b.open)
+	b.mu.Unlock()
+	if open > 0 {
+		return fmt.Errorf("backup %s: %d pack writers are open", b.id, open)
+	}
+	if m.ID != b.id {
+		return fmt.Errorf("backup %s: manifest of %q", b.id, m.ID)
+	}
+	if err := b.openIndex(ctx); err != nil {
+		return err
+	}
+	o, err := b.index.commit(ctx)
+	if err != nil {
+		return err
+	}
+	b.addObject(indexObject, o)
+	m.Format = FormatVersion
+	m.Objects = b.objects
+	slices.SortFunc(m.Objects, func(x, y Object) int { return cmp.Compare(x.Name, y.Name) })
+	m.StoredBytes = 0
+	for _, o := range m.Objects {
+		m.StoredBytes += o.Size
+	}
+	if !slices.ContainsFunc(m.Objects, func(o Object) bool { return o.Name == controlObject }) {
+		return fmt.Errorf("backup %s: pg_control was not stored", b.id)
+	}
+	data, err := encodeManifest(m)
+	if err != nil {
+		return fmt.Errorf("backup %s: %w", b.id, err)
+	}
+	if err := putBytes(ctx, b.c.st, b.prefix+manifestObject, data); err != nil {
+		return err
+	}
+	b.done = true
+	return nil
+}
 
-// Abort removes what was written. After Commit it does nothing.
-func (b *BackupWriter) Abort(ctx context.Context) error { panic("stub") }
+// Abort removes what was written, the manifest first. After Commit it does nothing. No worker may be writing any more.
+func (b *BackupWriter) Abort(ctx context.Context) error {
+	if b.done {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var err error
+	for p := range b.open {
+		err = errors.Join(err, p.abort())
+	}
+	clear(b.open)
+	if b.index != nil {
+		err = errors.Join(err, b.index.fw.abort())
+	}
+	return errors.Join(err, b.c.deleteBackup(ctx, b.id))
+}
+
+// putBytes stores a small object as it is.
+func putBytes(ctx context.Context, st Store, name string, data []byte) error {
+	w, err := st.Create(ctx, name)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(data); err != nil {
+		return errors.Join(err, w.Abort())
+	}
+	return w.Commit(ctx)
+}

@@ -1,0 +1,100 @@
+package repo
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
+)
+
+// compressor compresses frames with one codec and level. Not safe for concurrent use: each worker has its own.
+// It keeps about 2 MiB at the default level.
+type compressor struct {
+	codec Codec
+	zstd  *zstd.Encoder
+	lz4   lz4.Compressor
+}
+
+// newCompressor makes one for z.
+func newCompressor(z Compression) (*compressor, error) {
+	c := &compressor{codec: z.Codec}
+	if z.Codec != CodecZstd {
+		return c, nil
+	}
+	level := zstd.SpeedFastest
+	if z.Level > 0 {
+		level = zstd.EncoderLevelFromZstd(z.Level)
+	}
+	var err error
+	c.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level),
+		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(MaxFrame))
+	return c, err
+}
+
+// gainShift asks of compression that it saves a 32nd: below that a frame is stored as it
+// is, which spares the reader the work.
+const gainShift = 5
+
+// append compresses raw behind what dst holds and says how it did.
+func (c *compressor) append(dst, raw []byte) ([]byte, Codec) {
+	have := len(dst)
+	most := len(raw) - len(raw)>>gainShift - 1
+	switch c.codec {
+	case CodecZstd:
+		dst = c.zstd.EncodeAll(raw, dst)
+		if n := len(dst) - have; n <= most {
+			return dst, CodecZstd
+		}
+	case CodecLZ4:
+		if most <= 0 {
+			break
+		}
+		dst = slices.Grow(dst, most)
+		n, err := c.lz4.CompressBlock(raw, dst[have:have+most])
+		if err == nil && n > 0 { // an error means that it does not fit into most
+			return dst[:have+n], CodecLZ4
+		}
+	}
+	return append(dst[:have], raw...), CodecNone
+}
+
+// decompressor undoes what compressors did. Safe for concurrent use.
+type decompressor struct{ zstd *zstd.Decoder }
+
+// newDecompressor makes one that as many goroutines as there are processors can use at a time.
+func newDecompressor() (*decompressor, error) {
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecodeAllCapLimit(true),
+		zstd.WithDecoderMaxMemory(maxIndexBlock))
+	return &decompressor{zstd: z}, err
+}
+
+// append decompresses payload to dst[:0]; the result has exactly raw bytes.
+func (d *decompressor) append(dst, payload []byte, codec Codec, raw int) ([]byte, error) {
+	dst = slices.Grow(dst[:0], raw)
+	var err error
+	switch codec {
+	case CodecNone:
+		if len(payload) != raw {
+			return nil, fmt.Errorf("%w: frame: %d bytes, want %d", ErrCorrupt, len(payload), raw)
+		}
+		return append(dst, payload...), nil
+	case CodecZstd:
+		dst, err = d.zstd.DecodeAll(payload, dst[:0:raw])
+	case CodecLZ4:
+		var n int
+		n, err = lz4.UncompressBlock(payload, dst[:raw])
+		if err == nil {
+			dst = dst[:n]
+		}
+	default:
+		return nil, fmt.Errorf("%w: frame: codec %d", ErrCorrupt, codec)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: frame: %s: %w", ErrCorrupt, codec, err)
+	}
+	if len(dst) != raw {
+		return nil, fmt.Errorf("%w: frame: %d bytes, want %d", ErrCorrupt, len(dst), raw)
+	}
+	return dst, nil
+}

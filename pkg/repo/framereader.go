@@ -1,0 +1,115 @@
+package repo
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// readAhead is how much of an object is read at a time by those who read it from end to end.
+const readAhead = 1 << 20
+
+// frameReader reads the frames of one object in order. Not safe for concurrent use.
+type frameReader struct {
+	r      *bufio.Reader
+	name   string // for messages
+	header objectHeader
+	objSum uint64
+	size   int64
+	off    int64 // of the next frame
+	frames uint32
+	tail   end // of what was read so far
+	ended  bool
+	stored end // what the end frame says
+	buf    []byte
+	head   [frameHeaderSize]byte
+}
+
+// newFrameReader reads the object's header.
+func newFrameReader(r io.ReaderAt, size int64, name string) (*frameReader, error) {
+	fr := &frameReader{name: name, size: size}
+	fr.r = bufio.NewReaderSize(io.NewSectionReader(r, 0, size), int(min(readAhead, max(size, 16))))
+	b := make([]byte, objectHeaderSize)
+	n, err := io.ReadFull(fr.r, b)
+	if err != nil && !isShort(err) {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	fr.header, fr.objSum, err = parseObjectHeader(b[:n])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	fr.off = objectHeaderSize
+	return fr, nil
+}
+
+// isShort says whether a read came to the end of the data.
+func isShort(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// next gives the next frame before the end frame, verified, with its payload as it is stored, valid until
+// the next call. io.EOF: the end frame was there and agrees with what came before, and nothing follows.
+func (fr *frameReader) next() (h frameHeader, payload []byte, err error) {
+	if fr.ended {
+		return h, nil, io.EOF
+	}
+	at := fr.off
+	h, payload, err = fr.read()
+	if err == nil && h.Kind == frameEnd {
+		if err = fr.end(h, payload); err == nil {
+			return h, nil, io.EOF
+		}
+	}
+	if err != nil {
+		return h, nil, fmt.Errorf("%s: offset %d: %w", fr.name, at, err)
+	}
+	fr.frames++
+	fr.tail.Raw += uint64(h.Raw)
+	fr.tail.Items += uint64(h.Count)
+	return h, payload, nil
+}
+
+// read gives the frame at fr.off, whatever its kind.
+func (fr *frameReader) read() (frameHeader, []byte, error) {
+	n, err := io.ReadFull(fr.r, fr.head[:])
+	if err != nil && !isShort(err) {
+		return frameHeader{}, nil, err
+	}
+	h, err := parseFrameHeader(fr.head[:n], fr.objSum, fr.off)
+	if err != nil {
+		return h, nil, err
+	}
+	if int64(h.Stored) > fr.size-fr.off-frameHeaderSize {
+		return h, nil, fmt.Errorf("%w: frame of %d bytes is cut off", ErrCorrupt, h.Stored)
+	}
+	fr.buf = slices.Grow(fr.buf[:0], int(h.Stored))[:h.Stored]
+	if _, err := io.ReadFull(fr.r, fr.buf); err != nil {
+		if isShort(err) {
+			err = fmt.Errorf("%w: frame of %d bytes is cut off", ErrCorrupt, h.Stored)
+		}
+		return h, nil, err
+	}
+	if err := h.verifyPayload(fr.buf); err != nil {
+		return h, nil, err
+	}
+	fr.off += frameHeaderSize + int64(h.Stored)
+	return h, fr.buf, nil
+}
+
+// end checks the end frame against what was read.
+func (fr *frameReader) end(h frameHeader, payload []byte) error {
+	e, err := parseEnd(payload)
+	if err != nil {
+		return err
+	}
+	if h.Codec != CodecNone || h.First != 0 || h.Count != fr.frames || e.Raw != fr.tail.Raw || e.Items != fr.tail.Items {
+		return fmt.Errorf("%w: frames are missing before the end", ErrCorrupt)
+	}
+	if fr.off != fr.size {
+		return fmt.Errorf("%w: %d bytes follow the end", ErrCorrupt, fr.size-fr.off)
+	}
+	fr.ended, fr.stored = true, e
+	return nil
+}

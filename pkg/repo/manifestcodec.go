@@ -1,0 +1,124 @@
+package repo
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+)
+
+// encodeManifest gives the bytes of manifest.json. The same manifest gives the same bytes.
+func encodeManifest(m *Manifest) ([]byte, error) {
+	w := *m
+	w.Format = FormatVersion
+	w.CorruptPages = orEmpty(w.CorruptPages)
+	w.Warnings = orEmpty(w.Warnings)
+	w.Tablespaces = orEmpty(w.Tablespaces)
+	w.Objects = orEmpty(w.Objects)
+	w.WAL.Segments = orEmpty(w.WAL.Segments)
+	if w.Annotations = maps.Clone(w.Annotations); w.Annotations == nil {
+		w.Annotations = map[string]string{}
+	}
+	if err := w.verify(); err != nil {
+		return nil, err
+	}
+	return seal(&w)
+}
+
+// orEmpty makes null an empty list.
+func orEmpty[T any](s []T) []T {
+	if s == nil {
+		return []T{}
+	}
+	return s
+}
+
+// decodeManifest reads and verifies manifest.json of the backup called id.
+func decodeManifest(data []byte, id string) (*Manifest, error) {
+	m := new(Manifest)
+	if err := unseal(data, m); err != nil {
+		return nil, err
+	}
+	err := m.verify()
+	if err == nil && m.ID != id {
+		err = fmt.Errorf("it is of backup %q", m.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return m, nil
+}
+
+// verify refuses what no backup is. Both sides of the disk use it.
+func (m *Manifest) verify() error {
+	_, kind, err := ParseID(m.ID)
+	switch {
+	case err != nil:
+		return err
+	case m.Type != kind:
+		return fmt.Errorf("type %q of backup %s", m.Type, m.ID)
+	case m.Status != StatusOK:
+		return fmt.Errorf("status %q", m.Status)
+	case (m.Type == TypeFull) != (m.Parent == ""):
+		return fmt.Errorf("parent %q of a backup that is %s", m.Parent, m.Type)
+	case m.Timeline == 0 || m.StartLSN == 0 || m.StopLSN < m.StartLSN:
+		return fmt.Errorf("positions %s to %s on timeline %d", m.StartLSN, m.StopLSN, m.Timeline)
+	case m.SystemIdentifier == 0:
+		return fmt.Errorf("no system identifier")
+	case m.WAL.Mode != WALArchived && m.WAL.Mode != WALCarried:
+		return fmt.Errorf("WAL mode %q", m.WAL.Mode)
+	}
+	if err := VerifyClusterName(m.Cluster); err != nil {
+		return err
+	}
+	if m.Parent != "" {
+		if _, _, err := ParseID(m.Parent); err != nil || m.Parent == m.ID {
+			return fmt.Errorf("parent %q", m.Parent)
+		}
+	}
+	if err := m.Geometry.Verify(); err != nil {
+		return err
+	}
+	for _, s := range m.WAL.Segments {
+		if err := verifyWALName(s); err != nil {
+			return err
+		}
+	}
+	return verifyObjects(m.Objects)
+}
+
+// verifyObjects checks the list of objects: names that can be, each once, in order.
+func verifyObjects(objects []Object) error {
+	for i, o := range objects {
+		if err := verifyObjectName(o.Name); err != nil {
+			return err
+		}
+		if o.Size < objectHeaderSize+frameHeaderSize+endSize {
+			return fmt.Errorf("object %s of %d bytes", o.Name, o.Size)
+		}
+		if _, err := strconv.ParseUint(o.Sum, 16, 64); err != nil || len(o.Sum) != sumDigits {
+			return fmt.Errorf("object %s: checksum %q", o.Name, o.Sum)
+		}
+		if i > 0 && objects[i-1].Name >= o.Name {
+			return fmt.Errorf("object %s: not in order", o.Name)
+		}
+	}
+	return nil
+}
+
+// object finds an object of the backup by name.
+func (m *Manifest) object(name string) (Object, bool) {
+	i, ok := slices.BinarySearchFunc(m.Objects, name, func(o Object, n string) int {
+		switch {
+		case o.Name < n:
+			return -1
+		case o.Name > n:
+			return 1
+		}
+		return 0
+	})
+	if !ok {
+		return Object{}, false
+	}
+	return m.Objects[i], true
+}

@@ -1,0 +1,189 @@
+package repo
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+const (
+	// packTarget is the size at which a pack is full.
+	packTarget = 256 << 20
+	// hashBlock is how many page hashes make a frame of a hash object.
+	hashBlock = 512
+	// hashStride is the distance between the frames of a hash object, all of which but the last are full.
+	hashStride = frameHeaderSize + hashBlock*8
+)
+
+// PackWriter is one worker's end of the backup: it owns the current pack and starts a new
+// one when that is full. Not safe for concurrent use.
+//
+// Memory: 1 MiB of frame, 2 MiB of compressor at the default level, and two
+// buffers of the store.
+type PackWriter struct {
+	b      *BackupWriter
+	z      *compressor
+	number uint32       // of the current pack
+	pack   *frameWriter // nil: none is open
+	hashes *hashWriter  // nil: no frame of the pack has any
+	frame  []byte
+	err    error // sticky
+}
+
+// WriteFrame compresses raw (at most MaxFrame bytes) and appends it. hashes has one PageHash for each page of a relation
+// frame and is nil otherwise. The caller fills Runs. Incompressible data is stored as it is.
+func (p *PackWriter) WriteFrame(ctx context.Context, raw []byte, hashes []uint64) (Frame, error) {
+	if p.err != nil {
+		return Frame{}, p.err
+	}
+	f, err := p.write(ctx, raw, hashes)
+	p.err = err
+	return f, err
+}
+
+func (p *PackWriter) write(ctx context.Context, raw []byte, hashes []uint64) (Frame, error) {
+	if len(raw) == 0 || len(raw) > MaxFrame || len(hashes) > 0 && len(raw)%len(hashes) != 0 {
+		return Frame{}, fmt.Errorf("frame of %d bytes with %d page hashes", len(raw), len(hashes))
+	}
+	if err := ctx.Err(); err != nil {
+		return Frame{}, err
+	}
+	if err := p.open(ctx, len(hashes) > 0); err != nil {
+		return Frame{}, err
+	}
+	h := frameHeader{Kind: frameBytes, Raw: uint32(len(raw))}
+	f := Frame{Pack: p.number, Offset: p.pack.off, Raw: h.Raw, HashIndex: NoHashes}
+	if len(hashes) > 0 {
+		h.Kind, h.Count, h.First = framePages, uint32(len(hashes)), p.hashes.count
+		f.HashIndex = h.First
+		if err := p.hashes.append(hashes); err != nil {
+			return Frame{}, err
+		}
+	}
+	p.frame, h.Codec = p.z.append(p.frame[:frameHeaderSize], raw)
+	if err := p.pack.append(&h, p.frame); err != nil {
+		return Frame{}, err
+	}
+	f.Codec, f.Stored, f.Sum = h.Codec, h.Stored+frameHeaderSize, h.Sum
+	if p.pack.off >= p.b.packTarget {
+		return f, p.finish(ctx)
+	}
+	return f, nil
+}
+
+// open begins a pack, and its hash object, when there is none.
+func (p *PackWriter) open(ctx context.Context, withHashes bool) error {
+	var err error
+	if p.z == nil {
+		p.frame = make([]byte, frameHeaderSize)
+		if p.z, err = newCompressor(p.b.z); err != nil {
+			return err
+		}
+	}
+	if p.pack == nil {
+		p.number = p.b.packs.Add(1)
+		if p.pack, err = p.b.newObject(ctx, packObject(p.number), kindPack, p.number); err != nil {
+			return err
+		}
+	}
+	if withHashes && p.hashes == nil {
+		fw, err := p.b.newObject(ctx, hashesObject(p.number), kindHashes, p.number)
+		if err != nil {
+			return err
+		}
+		p.hashes = &hashWriter{fw: fw, sum: xxhash.New(), buf: make([]byte, frameHeaderSize, hashStride)}
+	}
+	return nil
+}
+
+// finish publishes the current pack, after its hashes.
+func (p *PackWriter) finish(ctx context.Context) error {
+	if p.hashes != nil {
+		o, err := p.hashes.commit(ctx)
+		p.hashes = nil
+		if err != nil {
+			return err
+		}
+		p.b.addObject(hashesObject(p.number), o)
+	}
+	if p.pack != nil {
+		o, err := p.pack.commit(ctx, 0)
+		p.pack = nil
+		if err != nil {
+			return err
+		}
+		p.b.addObject(packObject(p.number), o)
+	}
+	return nil
+}
+
+// Close finishes the worker's pack: durable, listed for the manifest.
+func (p *PackWriter) Close(ctx context.Context) error {
+	if p.err != nil {
+		return p.err
+	}
+	if p.err = p.finish(ctx); p.err != nil {
+		return p.err
+	}
+	p.err = errors.New("pack writer is closed")
+	p.b.packClosed(p)
+	return nil
+}
+
+// abort drops the current pack.
+func (p *PackWriter) abort() error {
+	var err error
+	if p.pack != nil {
+		err = p.pack.abort()
+	}
+	if p.hashes != nil {
+		err = errors.Join(err, p.hashes.fw.abort())
+	}
+	p.pack, p.hashes = nil, nil
+	if p.err == nil {
+		p.err = errors.New("backup was aborted")
+	}
+	return err
+}
+
+// hashWriter writes the hash object of a pack.
+type hashWriter struct {
+	fw    *frameWriter
+	count uint32 // hashes so far
+	buf   []byte // header room and the hashes of the frame being filled
+	sum   *xxhash.Digest
+}
+
+func (w *hashWriter) append(hashes []uint64) error {
+	for _, h := range hashes {
+		w.buf = binary.BigEndian.AppendUint64(w.buf, h)
+		w.count++
+		if w.count%hashBlock == 0 {
+			if err := w.flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *hashWriter) flush() error {
+	n := uint32(len(w.buf)-frameHeaderSize) / 8
+	if n == 0 {
+		return nil
+	}
+	_, _ = w.sum.Write(w.buf[frameHeaderSize:]) // never fails
+	err := w.fw.append(&frameHeader{Kind: frameHashes, Raw: n * 8, Count: n, First: w.count - n}, w.buf)
+	w.buf = w.buf[:frameHeaderSize]
+	return err
+}
+
+func (w *hashWriter) commit(ctx context.Context) (Object, error) {
+	if err := w.flush(); err != nil {
+		return Object{}, errors.Join(err, w.fw.abort())
+	}
+	return w.fw.commit(ctx, w.sum.Sum64())
+}
