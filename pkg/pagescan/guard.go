@@ -1,0 +1,33 @@
+package pagescan
+
+import (
+	"runtime"
+	"runtime/debug"
+)
+
+// guard runs look, which reads the memory [base, base+size) in order, and tells how many bytes
+// of it were there: all, or those before a fault.
+//
+// A mapped page that the file does not have any more, or that its device cannot
+// read, raises SIGBUS. The runtime ends the process for that, unless
+// the goroutine asks for a panic (runtime/debug.SetPanicOnFault), which is
+// recovered here if it is such a fault, and inside the mapping. Any other panic goes on.
+func guard(base uintptr, size int, look func()) (n int, ok bool) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		r := recover()
+		if r == nil {
+			return
+		}
+		fault, is := r.(interface {
+			runtime.Error
+			Addr() uintptr
+		})
+		if !is || fault.Addr() < base || fault.Addr()-base >= uintptr(size) {
+			panic(r)
+		}
+		n, ok = int(fault.Addr()-base), false
+	}()
+	look()
+	return size, true
+}
