@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/pgincr/pgincr/pkg/pg"
 )
 
 // Info is what a server says of itself.
@@ -28,6 +30,7 @@ type Info struct {
 	User             string
 	Database         string
 	Superuser        bool
+	Geometry         pg.Geometry
 }
 
 // Major gives 13 to 18.
@@ -47,7 +50,9 @@ const infoQuery = `SELECT (SELECT system_identifier::text FROM pg_control_system
 	current_setting('wal_log_hints')::bool, current_setting('data_checksums')::bool,
 	current_setting('archive_mode'), current_setting('archive_command'),
 	coalesce(current_setting('archive_library', true), ''),
-	coalesce(current_setting('summarize_wal', true)::bool, false)`
+	coalesce(current_setting('summarize_wal', true)::bool, false),
+	g.database_block_size, g.blocks_per_segment, g.wal_block_size, g.bytes_per_wal_segment
+FROM pg_control_init() g`
 
 // loadInfo proves the version, sets the session up, proves the role's rights and fills s.info.
 func (s *Server) loadInfo(ctx context.Context) error {
@@ -72,7 +77,8 @@ func (s *Server) loadInfo(ctx context.Context) error {
 	var systemID, started string
 	err = s.queryRow(ctx, "server settings", infoQuery, nil, &systemID, &i.DataDirectory, &i.Port,
 		&i.InRecovery, &started, &i.WALLevel, &i.FullPageWrites, &i.WALLogHints, &i.DataChecksums,
-		&i.ArchiveMode, &i.ArchiveCommand, &i.ArchiveLibrary, &i.SummarizeWAL)
+		&i.ArchiveMode, &i.ArchiveCommand, &i.ArchiveLibrary, &i.SummarizeWAL, &i.Geometry.BlockSize,
+		&i.Geometry.RelSegBlocks, &i.Geometry.WALBlockSize, &i.Geometry.WALSegmentSize)
 	if err != nil {
 		return fmt.Errorf("server %s: %w", s.label, err)
 	}
@@ -81,6 +87,9 @@ func (s *Server) loadInfo(ctx context.Context) error {
 	}
 	if i.SystemIdentifier, err = strconv.ParseUint(systemID, 10, 64); err != nil {
 		return fmt.Errorf("server %s: system identifier %q: %w", s.label, systemID, err)
+	}
+	if err := i.Geometry.Verify(); err != nil {
+		return fmt.Errorf("server %s: %w", s.label, err)
 	}
 	i.PostmasterStart, err = parseEpoch(started)
 	if err != nil {

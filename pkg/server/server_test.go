@@ -66,6 +66,9 @@ func TestInfo(t *testing.T) {
 		if age := time.Since(i.PostmasterStart); age < 0 || age > 10*time.Minute {
 			t.Errorf("postmaster started %v ago", age)
 		}
+		if i.Geometry != pg.DefaultGeometry() {
+			t.Errorf("geometry %+v", i.Geometry)
+		}
 		out := c.Tool("pg_controldata", c.DataDir)
 		for line := range strings.Lines(out) {
 			if v, ok := strings.CutPrefix(line, "Database system identifier:"); ok {

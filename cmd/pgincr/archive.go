@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/wal"
+)
+
+type archivePushCommand struct {
+	Path     string `arg:"" placeholder:"%p" help:"WAL file to store: what PostgreSQL puts for %p."`
+	Compress string `short:"Z" placeholder:"METHOD" default:"zstd" help:"Compression: zstd, zstd:1 to zstd:19, lz4 or none (default: ${default})."`
+}
+
+// Help is shown below the summary.
+func (*archivePushCommand) Help() string {
+	return "archive_command = 'pgincr archive-push --repo /backup %p'. " +
+		"The file is durable in the repository when the exit code is 0. The same file again is no error; " +
+		"another content under the same name is refused. A page map that cannot be made fails nothing."
+}
+
+// Run implements the command.
+func (c *archivePushCommand) Run(ctx context.Context, p *program) error {
+	z, err := repo.ParseCompression(c.Compress)
+	if err != nil {
+		return &usageError{err: err, command: "pgincr archive-push"}
+	}
+	cluster, err := p.openCluster(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := wal.Push(ctx, cluster.WAL(z), c.Path)
+	if err != nil {
+		return err
+	}
+	p.log.Debug("archived", "file", r.Name, "mapped", r.Mapped, "reason", r.MapReason)
+	return nil
+}
+
+type archiveGetCommand struct {
+	File string `arg:"" placeholder:"%f" help:"Name of the WAL file: what PostgreSQL puts for %f."`
+	Path string `arg:"" placeholder:"%p" help:"Where to write it: what PostgreSQL puts for %p."`
+}
+
+// Help is shown below the summary.
+func (*archiveGetCommand) Help() string {
+	return "restore_command = 'pgincr archive-get --repo /backup %f \"%p\"', which pgincr restore writes by itself. " +
+		"Exit codes of its own: 0 found; 1 certainly not in the archive, which ends recovery; " +
+		"200 (or a signal's, above 128) anything else, which stops it: an outage never looks like the end of WAL."
+}
+
+// Run implements the command. errNotArchived is the only error with exit code 1.
+func (c *archiveGetCommand) Run(ctx context.Context, p *program) error {
+	cluster, err := p.openCluster(ctx)
+	if err != nil {
+		return err
+	}
+	err = wal.Get(ctx, cluster.WAL(repo.Compression{}), c.File, c.Path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// A repository that went away meanwhile lacks every file. It is there if the entry still is.
+	if _, err := p.openCluster(ctx); err != nil {
+		return err
+	}
+	return fmt.Errorf("%s: %w", c.File, errNotArchived)
+}

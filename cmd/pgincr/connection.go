@@ -1,0 +1,22 @@
+package main
+
+import (
+	"context"
+
+	"github.com/pgincr/pgincr/pkg/server"
+)
+
+// connectionFlags are libpq's, by psql's letters. Their variables are read by pgx, whose order of
+// precedence is libpq's; the tag libpq tells the configuration file which of them go before it.
+type connectionFlags struct {
+	DBName   string `name:"dbname" short:"d" placeholder:"CONNSTR" libpq:"PGDATABASE" help:"Database or connection string (default: postgres)."`
+	Host     string `short:"h" placeholder:"HOST" libpq:"PGHOST" help:"Host or socket directory."`
+	Port     string `short:"p" placeholder:"PORT" libpq:"PGPORT" help:"Port."`
+	Username string `short:"U" placeholder:"ROLE" libpq:"PGUSER" help:"Role to connect as."`
+}
+
+func (c *connectionFlags) connect(ctx context.Context) (*server.Server, error) {
+	return server.Connect(ctx, server.Config{
+		ConnString: c.DBName, Host: c.Host, Port: c.Port, User: c.Username,
+	})
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"errors"
+	"runtime"
+
+	"github.com/alecthomas/kong"
+)
+
+// grammar is the command line. The commands' fields are their flags.
+type grammar struct {
+	commonFlags `embed:"" group:"common"`
+
+	Init        initCommand        `cmd:"" help:"Create the repository entry of one cluster."`
+	Backup      backupCommand      `cmd:"" help:"Take a full or incremental backup of a running cluster."`
+	Restore     restoreCommand     `cmd:"" help:"Write a data directory from a backup and what it is built on."`
+	List        listCommand        `cmd:"" help:"List the backups of a cluster."`
+	Show        showCommand        `cmd:"" help:"Show one backup."`
+	ArchivePush archivePushCommand `cmd:"" name:"archive-push" help:"Store a WAL file and its page map: for archive_command."`
+	ArchiveGet  archiveGetCommand  `cmd:"" name:"archive-get" help:"Fetch a WAL file: for restore_command."`
+	Version     versionCommand     `cmd:"" help:"Show the version of pgincr and of the formats it knows."`
+	Completion  completionCommand  `cmd:"" help:"Print the completion script of a shell."`
+}
+
+// commonFlags are accepted by every command.
+type commonFlags struct {
+	Repo      string     `short:"R" placeholder:"URL" env:"PGINCR_REPO" help:"Repository: /path or file:///path."`
+	Cluster   string     `placeholder:"NAME" env:"PGINCR_CLUSTER" default:"main" help:"Which cluster in the repository (default: ${default})."`
+	Config    configFile `placeholder:"FILE" env:"PGINCR_CONFIG" help:"Configuration file (YAML). Order: flag, environment, file, default."`
+	Jobs      int        `short:"j" placeholder:"N" env:"PGINCR_JOBS" help:"Parallel workers (default: the number of CPUs)."`
+	Progress  bool       `short:"P" help:"Show progress: a bar on a terminal, otherwise a line every few seconds."`
+	Quiet     bool       `short:"q" help:"Print warnings and errors only; goes before --verbose."`
+	Verbose   bool       `short:"v" help:"Print more."`
+	LogFormat string     `placeholder:"FORMAT" enum:"text,json" default:"text" help:"Messages on stderr as ${enum} (default: ${default})."`
+	Help      helpFlag   `short:"?" help:"Show help and exit."`
+}
+
+// flagGroups divide the flags in help texts.
+func flagGroups() []kong.Group {
+	return []kong.Group{
+		{Key: "connection", Title: "Connection flags", Description: "Also by PG* variables, " +
+			"service file and ~/.pgpass, as with psql."},
+		{Key: "target", Title: "Recovery target flags"},
+		{Key: "common", Title: "Common flags"},
+	}
+}
+
+// verify holds the rules across common flags, and that commands which use a repository have one.
+func (c *commonFlags) verify(parsed *kong.Context) error {
+	if c.Jobs < 0 {
+		return &usageError{err: errors.New("--jobs: must not be negative"), command: "pgincr"}
+	}
+	if c.Repo == "" && parsed.Selected() != nil && usesRepository(parsed.Selected()) {
+		return &usageError{
+			err:  errors.New("no repository given"),
+			hint: "name it with --repo, PGINCR_REPO or repo: in the configuration file",
+		}
+	}
+	return nil
+}
+
+// jobs gives the number of workers.
+func (c *commonFlags) jobs() int {
+	if c.Jobs == 0 {
+		return runtime.GOMAXPROCS(0)
+	}
+	return c.Jobs
+}
+
+// withoutRepository marks commands that need no repository.
+type withoutRepository struct{}
+
+func (withoutRepository) needsNoRepository() {}
+
+func usesRepository(node *kong.Node) bool {
+	_, without := node.Target.Addr().Interface().(interface{ needsNoRepository() })
+	return !without
+}
+
+// jsonFlag is that of commands which report something.
+type jsonFlag struct {
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+// helpFlag prints the help of what the command line names and ends the parsing. It is not kong's own, whose short name -h is
+// the host's here, as in PostgreSQL's programs.
+type helpFlag bool
+
+// errHelpShown ends the parsing after the help.
+var errHelpShown = errors.New("help was shown")
+
+// IgnoreDefault tells kong that only the flag itself counts.
+func (helpFlag) IgnoreDefault() {}
+
+// BeforeReset runs before anything is checked.
+func (helpFlag) BeforeReset(ctx *kong.Context) error {
+	return errors.Join(ctx.PrintUsage(false), errHelpShown)
+}

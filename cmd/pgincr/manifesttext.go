@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+// typeText says what a backup is and what it is built on.
+func typeText(m *repo.Manifest) string {
+	if m.Parent == "" {
+		return m.Type
+	}
+	return m.Type + " on " + m.Parent
+}
+
+// pageMapText says where the changed pages came from and, after a fallback, why from there.
+func pageMapText(m *repo.Manifest) string {
+	if m.PageMap.FallbackReason == "" {
+		return orDash(m.PageMap.Source)
+	}
+	return fmt.Sprintf("%s, because %s", m.PageMap.Source, m.PageMap.FallbackReason)
+}
+
+func pagesText(m *repo.Manifest) string {
+	return fmt.Sprintf("%d of %d stored (%s)", m.BlocksStored, m.BlocksTotal,
+		percentText(m.BlocksStored, m.BlocksTotal))
+}
+
+func sizeText(m *repo.Manifest) string {
+	return fmt.Sprintf("%s in %d files; %s read, %s stored", bytesText(m.SizeBytes), m.FilesTotal,
+		bytesText(m.BytesRead), bytesText(m.StoredBytes))
+}
+
+func walText(m *repo.Manifest) string {
+	where := "in the archive"
+	if m.WAL.Mode == repo.WALCarried {
+		where = "carried by the backup"
+	}
+	return fmt.Sprintf("%s to %s on timeline %d, %s", m.StartLSN, m.StopLSN, m.Timeline, where)
+}

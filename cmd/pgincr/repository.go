@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+// missingClusterError: the repository has no entry of that name.
+type missingClusterError struct{ Repo, Cluster string }
+
+func (e *missingClusterError) Error() string {
+	return fmt.Sprintf("repository %s: no cluster %q", e.Repo, e.Cluster)
+}
+
+// openStore opens the repository of the common flags.
+func (p *program) openStore(ctx context.Context) (repo.Store, error) {
+	st, err := repo.OpenStore(ctx, p.common.Repo)
+	if err != nil && !errors.Is(err, repo.ErrUnreachable) {
+		return nil, &usageError{err: err}
+	}
+	return st, err
+}
+
+// openCluster opens the entry of the common flags.
+func (p *program) openCluster(ctx context.Context) (*repo.Cluster, error) {
+	st, err := p.openStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := repo.OpenCluster(ctx, st, p.common.Cluster)
+	if errors.Is(err, repo.ErrNotFound) {
+		return nil, &missingClusterError{Repo: st.String(), Cluster: p.common.Cluster}
+	}
+	return c, err
+}
+
+// verifyOutside refuses a repository within the data directory: a backup would contain
+// itself, and whoever loses the directory loses both.
+func verifyOutside(repository, pgdata string) error {
+	path, ok := strings.CutPrefix(repository, "file://")
+	if !ok && strings.Contains(repository, "://") {
+		return nil
+	}
+	inside := resolvePath(path)
+	outside := resolvePath(pgdata)
+	rel, err := filepath.Rel(outside, inside)
+	if err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		return &usageError{
+			err:  fmt.Errorf("repository %s: lies in the data directory %s", path, pgdata),
+			hint: "choose a place that is not lost together with the cluster",
+		}
+	}
+	return nil
+}
+
+// resolvePath makes a path absolute and follows its links as far as it exists.
+func resolvePath(path string) string {
+	path = absolute(path)
+	rest := ""
+	for p := path; ; p = filepath.Dir(p) {
+		if real, err := filepath.EvalSymlinks(p); err == nil {
+			return filepath.Join(real, rest)
+		}
+		if p == filepath.Dir(p) {
+			return path
+		}
+		rest = filepath.Join(filepath.Base(p), rest)
+	}
+}

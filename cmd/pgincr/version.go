@@ -1,0 +1,60 @@
+package main
+
+import (
+	"runtime"
+	"runtime/debug"
+
+	"github.com/pgincr/pgincr/pkg/server"
+)
+
+// version is set by the linker for a release.
+var version string //nolint:gochecknoglobals // -ldflags -X needs a variable
+
+// buildVersion gives the release, or what the Go toolchain recorded.
+func buildVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
+}
+
+type versionCommand struct {
+	withoutRepository `kong:"-"`
+	jsonFlag          `embed:""`
+}
+
+// versionDocument is what version --json prints.
+type versionDocument struct {
+	Version  string            `json:"version"`
+	Go       string            `json:"go"`
+	Platform string            `json:"platform"`
+	Servers  []int             `json:"postgresql"` // supported majors
+	Formats  map[string]format `json:"formats"`
+}
+
+// format names the versions of a stored format that this program reads, and the one it writes.
+type format struct {
+	Read  []int `json:"read"`
+	Write int   `json:"write"`
+}
+
+// Run implements the command.
+func (c *versionCommand) Run(p *program) error {
+	v := versionDocument{
+		Version:  buildVersion(),
+		Go:       runtime.Version(),
+		Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Formats:  map[string]format{"repository": {Read: []int{1}, Write: 1}},
+	}
+	for major := server.OldestMajor; major <= server.NewestMajor; major++ {
+		v.Servers = append(v.Servers, major)
+	}
+	if c.JSON {
+		return p.printJSON(v)
+	}
+	return p.printf("pgincr %s (%s, %s)\nPostgreSQL %d to %d, repository format %d\n", v.Version, v.Go,
+		v.Platform, server.OldestMajor, server.NewestMajor, v.Formats["repository"].Write)
+}
