@@ -24,9 +24,14 @@ func (p *configParser) section(
 	if y.Kind != yaml.MappingNode {
 		return lineError(y, "expected a mapping of keys to values")
 	}
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(y.Content); i += 2 {
 		key, value := y.Content[i], resolveAlias(y.Content[i+1])
 		name := key.Value
+		if seen[name] {
+			return lineError(key, "key %q stands there twice", name)
+		}
+		seen[name] = true
 		command := childNamed(node, name)
 		switch {
 		case top && name == clustersKey:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -21,7 +22,7 @@ type restoreCommand struct {
 	TablespaceMapping []assignment `short:"T" sep:"none" placeholder:"OLD=NEW" help:"Another directory for a tablespace; may be repeated."`
 	Delta             bool         `help:"Rewrite an existing data directory in place, touching only what differs."`
 	DryRun            bool         `help:"Say what would be done and do nothing."`
-	Standby           bool         `xor:"kind" help:"Set up a standby instead of a primary."`
+	Standby           bool         `help:"Set up a standby instead of a primary."`
 	PrimaryConninfo   string       `placeholder:"CONNSTR" help:"Where the standby streams from; passwords belong into ~/.pgpass."`
 
 	targetFlags `embed:"" group:"target"`
@@ -29,11 +30,11 @@ type restoreCommand struct {
 
 // targetFlags say where recovery ends: PostgreSQL's recovery_target settings.
 type targetFlags struct {
-	TargetTime      string `xor:"target" placeholder:"TIME" help:"Recover to this time, 2026-11-23 08:30:00+01 for example."`
-	TargetLSN       string `name:"target-lsn" xor:"target" placeholder:"LSN" help:"Recover to this WAL position."`
-	TargetXID       string `name:"target-xid" xor:"target" placeholder:"XID" help:"Recover to this transaction."`
-	TargetName      string `xor:"target" placeholder:"NAME" help:"Recover to this restore point (pg_create_restore_point)."`
-	Target          string `xor:"target" placeholder:"immediate" enum:",immediate" default:"" help:"Recover to the earliest consistent point: immediate."`
+	TargetTime      string `placeholder:"TIME" help:"Recover to this time, 2026-11-23 08:30:00+01 for example."`
+	TargetLSN       string `name:"target-lsn" placeholder:"LSN" help:"Recover to this WAL position."`
+	TargetXID       string `name:"target-xid" placeholder:"XID" help:"Recover to this transaction."`
+	TargetName      string `placeholder:"NAME" help:"Recover to this restore point (pg_create_restore_point)."`
+	Target          string `placeholder:"immediate" enum:",immediate" default:"" help:"Recover to the earliest consistent point: immediate."`
 	TargetTimeline  string `placeholder:"TIMELINE" help:"Timeline to follow: a number, current or latest."`
 	TargetAction    string `placeholder:"ACTION" enum:",pause,promote,shutdown" default:"" help:"What the server does at the target: pause, promote or shutdown."`
 	TargetExclusive bool   `help:"Stop just before the target, not just after it."`
@@ -47,9 +48,11 @@ func (*restoreCommand) Help() string {
 
 // Validate is called by kong.
 func (c *restoreCommand) Validate(*kong.Context) error {
-	end := c.TargetTime + c.TargetLSN + c.TargetXID + c.TargetName + c.Target
+	targets := c.targets()
 	switch {
-	case c.TargetAction != "" && end == "":
+	case len(targets) > 1:
+		return fmt.Errorf("%s: cannot be used together", strings.Join(targets, ", "))
+	case c.TargetAction != "" && len(targets) == 0:
 		return errors.New("--target-action: needs a target")
 	case c.TargetExclusive && c.TargetTime+c.TargetLSN+c.TargetXID == "":
 		return errors.New("--target-exclusive: needs --target-time, --target-lsn or --target-xid")
@@ -59,6 +62,20 @@ func (c *restoreCommand) Validate(*kong.Context) error {
 		return errors.New("--target-action promote: does not go with --standby")
 	}
 	return nil
+}
+
+// targets names the flags that say where recovery ends.
+func (c *targetFlags) targets() []string {
+	var names []string
+	for _, f := range []struct{ name, value string }{
+		{"--target-time", c.TargetTime}, {"--target-lsn", c.TargetLSN}, {"--target-xid", c.TargetXID},
+		{"--target-name", c.TargetName}, {"--target", c.Target},
+	} {
+		if f.value != "" {
+			names = append(names, f.name)
+		}
+	}
+	return names
 }
 
 // Run implements the command.
