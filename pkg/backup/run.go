@@ -2,44 +2,201 @@ package backup
 
 import (
 	"context"
-	"log/slog"
+	"errors"
+	"fmt"
+	"path/filepath"
 	"time"
 
+	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/server"
 )
 
-// Options is one order for a backup.
-type Options struct {
-	DataDir         string
-	Incremental     bool
-	Parent          string // "", "latest", "latest-full" or an id
-	PageMap         string // auto, wal, summaries, lsn, hash, cross
-	FastCheckpoint  bool
-	Jobs            int
-	Compression     repo.Compression
-	WAL             string // auto, archive, stream
-	VerifyChecksums string // copied, all, off
-	NoTrustMtime    bool
-	RateLimit       int64 // bytes per second read from the data directory; 0: none
-	Annotations     map[string]string
-	Version         string        // of pgincr
-	ArchiveTimeout  time.Duration // how long to wait for the archive to hold the backup's WAL
-	Log             *slog.Logger
-	Progress        *Progress // may be nil
-	Clock           func() time.Time
-}
-
-// Progress is updated while a backup runs and may be read at any time.
-type Progress struct{ _ int }
-
-// Snapshot gives the counters: a phase name, bytes done and the total known so far.
-func (p *Progress) Snapshot() (phase string, done, total int64) { panic("stub") }
+// cleanupTime bounds what is done after a failure or cancellation.
+const cleanupTime = 30 * time.Second
 
 // Run takes a backup of the cluster whose session is s and commits it to c.
 // The commit point is the appearance of the manifest. After any failure, or
 // when ctx is cancelled, backup mode is ended and what was written is removed.
 // Corrupt pages do not fail it: they are in the manifest.
-func Run(ctx context.Context, s *server.Server, c *repo.Cluster, o Options) (*repo.Manifest, error) {
-	panic("stub")
+func Run(ctx context.Context, s Session, c *repo.Cluster, o Options) (m *repo.Manifest, err error) {
+	o, err = o.complete()
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := c.Lock(ctx, "backup")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	r := &run{o: o, s: s, c: c, info: s.Info(), walDir: filepath.Join(o.DataDir, "pg_wal")}
+	if err := r.take(ctx); err != nil {
+		return nil, err
+	}
+	return r.m, nil
+}
+
+// run is one backup under way.
+type run struct {
+	o      Options
+	s      Session
+	c      *repo.Cluster
+	info   server.Info
+	walDir string
+
+	started  time.Time
+	m        *repo.Manifest
+	at       position
+	fullWhy  string         // why an incremental became full
+	parent   *repo.Manifest // nil: full
+	chain    *repo.Chain    // of parent
+	history  []byte         // file of the timeline
+	walMode  walMode
+	held     bool // a slot holds WAL
+	warnings []string
+}
+
+func (r *run) warn(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	r.o.Log.Warn(text)
+	r.warnings = append(r.warnings, text)
+}
+
+// take does everything between lock and unlock.
+func (r *run) take(ctx context.Context) (err error) {
+	r.o.Progress.enter("starting")
+	r.started = r.o.Clock()
+	list, err := r.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	r.o.Log.Info("starting backup mode", "checkpoint", checkpointName(r.o.FastCheckpoint))
+	label := "pgincr " + r.c.Info.Name + " " + r.started.UTC().Format(time.RFC3339)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.abort(ctx))
+		}
+	}()
+	start, err := r.s.StartBackup(ctx, label, r.o.FastCheckpoint)
+	if err != nil {
+		return err
+	}
+	if err := r.locate(ctx, start); err != nil {
+		return err
+	}
+	if r.o.Incremental {
+		r.parent, r.chain, r.fullWhy, err = r.at.choose(ctx, r.c, list)
+		if err != nil {
+			return err
+		}
+	}
+	if r.chain != nil {
+		defer func() { err = errors.Join(err, r.chain.Close()) }()
+	}
+	r.begin()
+	return r.attempts(ctx)
+}
+
+func checkpointName(fast bool) string {
+	if fast {
+		return "fast"
+	}
+	return "spread"
+}
+
+// abort ends backup mode even if ctx has ended.
+func (r *run) abort(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	return r.s.AbortBackup(ctx)
+}
+
+// prepare proves that the data directory is that of the server and of the cluster's entry, lists the
+// backups to build on, and makes sure that WAL is kept from here on.
+func (r *run) prepare(ctx context.Context) ([]*repo.Manifest, error) {
+	control, _, err := readControl(ctx, r.o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := belongsTo(r.o.DataDir, control, r.info); err != nil {
+		return nil, err
+	}
+	if err := checkMajor(r.o.DataDir, r.info.Major()); err != nil {
+		return nil, err
+	}
+	if id := r.c.Info.SystemIdentifier; id != control.SystemIdentifier {
+		return nil, &repo.SystemIdentifierError{
+			Cluster: r.c.Info.Name, Have: id, Want: control.SystemIdentifier,
+		}
+	}
+	var list []*repo.Manifest
+	if r.o.Incremental {
+		if list, err = candidates(ctx, r.c, r.o.Parent); err != nil {
+			return nil, err
+		}
+	}
+	if r.walMode, err = r.chooseWALMode(ctx); err != nil {
+		return nil, err
+	}
+	var why string
+	if r.held, why = r.s.HoldWAL(ctx); !r.held {
+		r.o.Log.Debug("no slot to hold WAL", "reason", why)
+	}
+	return list, nil
+}
+
+// locate finds out where on which timeline the backup starts.
+func (r *run) locate(ctx context.Context, start pg.LSN) error {
+	control, _, err := readControl(ctx, r.o.DataDir)
+	if err != nil {
+		return err
+	}
+	if !r.info.InRecovery && control.Redo < start {
+		// The checkpoint of this backup is in the server's pg_control, so it must be in this one.
+		return &ForeignDirectoryError{Dir: r.o.DataDir, Cause: fmt.Sprintf(
+			"its last checkpoint is at %s, the server's at %s", control.Redo, start)}
+	}
+	history, file, err := readHistory(r.walDir, control.Timeline)
+	if err != nil {
+		return fmt.Errorf("history of timeline %d: %w", control.Timeline, err)
+	}
+	r.history = file
+	r.at = position{
+		control: control, start: start, history: history,
+		standby: r.info.InRecovery, version: r.info.Version,
+	}
+	return nil
+}
+
+// begin fills in what the manifest says from the beginning.
+func (r *run) begin() {
+	kind := repo.TypeFull
+	parent := ""
+	if r.parent != nil {
+		kind, parent = repo.TypeIncremental, r.parent.ID
+	}
+	if r.fullWhy != "" && r.parent != nil {
+		r.warn("%s; building on %s", r.fullWhy, parent)
+		r.fullWhy = ""
+	}
+	control := r.at.control
+	r.m = &repo.Manifest{
+		Cluster: r.c.Info.Name, Type: kind, Parent: parent, Status: repo.StatusOK,
+		Timeline: control.Timeline, StartLSN: r.at.start, StartedAt: r.started.UTC(),
+		SystemIdentifier: control.SystemIdentifier, PGVersion: r.info.Version,
+		FullReason: r.fullWhy, Annotations: r.o.Annotations,
+		CorruptPages:   []repo.CorruptPage{},
+		CatalogVersion: control.CatalogVersion, ControlVersion: control.ControlVersion,
+		Geometry: control.Geometry, ChecksumVersion: control.ChecksumVersion,
+		WALLogHints: control.WALLogHints, PostmasterStart: r.info.PostmasterStart,
+		FromStandby: r.at.standby, History: string(r.history),
+		DataDirectory: r.info.DataDirectory, Compression: r.o.Compression.String(),
+		Version: r.o.Version,
+	}
+	if r.m.Annotations == nil {
+		r.m.Annotations = map[string]string{}
+	}
+	if r.fullWhy != "" {
+		r.o.Log.Info("taking a full backup", "reason", r.fullWhy)
+	}
 }

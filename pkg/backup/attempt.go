@@ -1,0 +1,237 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pgincr/pgincr/pkg/pagescan"
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+// attempts copies, once more by page scan when a page map that auto chose turns out to
+// be wrong, and then ends the backup.
+func (r *run) attempts(ctx context.Context) error {
+	wrong := ""
+	for {
+		err := r.attempt(ctx, wrong)
+		var mapErr *MapError
+		if !errors.As(err, &mapErr) || r.o.PageMap != MapAuto || wrong != "" {
+			return err
+		}
+		wrong = mapErr.Error()
+		r.warn("page map: %s; copying again by page scan", wrong)
+	}
+}
+
+// attempt writes one backup, from its first object to its manifest. Until then everything goes
+// when it fails.
+func (r *run) attempt(ctx context.Context, wrong string) (err error) {
+	var src *chosen
+	if r.parent != nil {
+		if src, err = r.chooser(wrong).choose(ctx, r.o.PageMap); err != nil {
+			return err
+		}
+		r.m.PageMap = src.result
+		r.o.Log.Info("page map", "source", src.result.Source,
+			"fallback_reason", src.result.FallbackReason, "parent", r.parent.ID)
+	}
+	b, err := r.create(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+			defer cancel()
+			err = errors.Join(err, b.Abort(ctx))
+		}
+	}()
+	carrier := r.carrier(b)
+	out, err := r.copyWhileCarrying(ctx, r.copier(b, src), carrier)
+	if err != nil {
+		return err
+	}
+	if err := r.finish(ctx, b, carrier); err != nil {
+		return err
+	}
+	r.report(out, src)
+	r.o.Progress.enter("committing")
+	return b.Commit(ctx, r.m)
+}
+
+func (r *run) chooser(wrong string) *chooser {
+	return &chooser{
+		position: r.at, parent: r.parent, info: r.info, session: r.s,
+		archive: r.c.WAL(r.o.Compression), walDir: r.walDir, jobs: r.o.Jobs,
+		trust: !r.o.NoTrustMtime && !r.parent.ClockStepped, now: r.o.Clock(), wrong: wrong,
+	}
+}
+
+// create begins the backup in the repository, under a name made of its time. A name that is taken moves it
+// on by a second: names only have to differ.
+func (r *run) create(ctx context.Context) (*repo.BackupWriter, error) {
+	suffix := "F"
+	if r.parent != nil {
+		suffix = "I"
+	}
+	const tries = 100
+	at := r.m.StartedAt
+	for i := range tries {
+		id := at.Add(time.Duration(i)*time.Second).Format("20060102T150405Z") + "-" + suffix
+		b, err := r.c.CreateBackup(ctx, id, r.o.Compression)
+		if err == nil {
+			r.m.ID = id
+			return b, nil
+		}
+		if !errors.Is(err, repo.ErrExists) {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("no free name for a backup from %s on", at.Format(time.RFC3339))
+}
+
+// copier puts together what copies the data directory.
+func (r *run) copier(b *repo.BackupWriter, src *chosen) *copier {
+	control := r.at.control
+	c := &copier{
+		walker: walker{
+			root: r.o.DataDir, major: r.info.Major(),
+			versionDir: pg.TablespaceVersionDir(r.info.Major(), control.CatalogVersion),
+			warn:       func(s string) { r.warn("%s", s) },
+		},
+		planner:   planner{geometry: control.Geometry},
+		start:     r.at.start,
+		checksums: control.ChecksumVersion != 0 && r.o.VerifyChecksums != verifyOff,
+		jobs:      r.o.Jobs,
+		packs:     func() packWriter { return b.NewPackWriter() },
+		window:    newWindow(control.Geometry, b.AppendFile),
+		limit:     newLimiter(r.o.RateLimit, r.o.Clock),
+		progress:  r.o.Progress,
+	}
+	c.verifyAll = c.checksums && r.o.VerifyChecksums == verifyAll
+	if src == nil {
+		return c
+	}
+	c.since = r.parent.StartLSN
+	c.source, c.compare, c.mapped = src.source, src.compare, src.mapped
+	c.retake = r.retake()
+	c.parents = r.chain.Files
+	c.hashes = func(ctx context.Context, f *repo.ChainFile) ([]uint64, error) {
+		return f.PageHashes(ctx, r.chain, control.Geometry)
+	}
+	return c
+}
+
+// retake lists the blocks that were corrupt in the parent: they are taken again whatever a source says, so
+// that a page that was repaired does not stay corrupt in the chain, and one that was not
+// is reported again.
+func (r *run) retake() map[string][]pg.BlockNumber {
+	out := map[string][]pg.BlockNumber{}
+	for _, p := range r.parent.CorruptPages {
+		if s, ok := pg.ParseRelPath(p.Path); ok {
+			first := pg.BlockNumber(s.Segno) * pg.BlockNumber(r.at.control.Geometry.RelSegBlocks)
+			if p.Block >= first {
+				out[p.Path] = append(out[p.Path], p.Block-first)
+			}
+		}
+	}
+	return out
+}
+
+// copyWhileCarrying copies the data directory, and finished WAL beside it.
+func (r *run) copyWhileCarrying(ctx context.Context, c *copier, wal *carrier) (out copied, err error) {
+	r.o.Progress.restart()
+	r.o.Progress.enter("copying")
+	g, gctx := errgroup.WithContext(ctx)
+	stop := make(chan struct{})
+	if wal != nil {
+		g.Go(func() error { return wal.follow(gctx, stop) })
+	}
+	g.Go(func() (err error) {
+		defer close(stop)
+		out, err = c.run(gctx)
+		return err
+	})
+	return out, g.Wait()
+}
+
+// finish copies pg_control, ends backup mode and sees to the WAL.
+func (r *run) finish(ctx context.Context, b *repo.BackupWriter, wal *carrier) error {
+	r.o.Progress.enter("stopping")
+	// The last file, and before the end of backup mode: a standby's copy is consistent from the
+	// minimum recovery point in its pg_control on, which must lie behind all pages copied.
+	control, raw, err := readControl(ctx, r.o.DataDir)
+	if err != nil {
+		return err
+	}
+	if err := b.PutControl(ctx, raw); err != nil {
+		return err
+	}
+	stopped, notices, err := r.s.StopBackup(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range notices {
+		r.o.Log.Debug("server", "notice", n)
+	}
+	label, err := pg.ParseBackupLabel(stopped.Label)
+	if err != nil {
+		return err
+	}
+	if label.Start != r.at.start || label.Timeline != r.m.Timeline {
+		return fmt.Errorf("backup_label: starts at %s on timeline %d, not at %s on timeline %d: "+
+			"the timeline changed while the backup began; take it again",
+			label.Start, label.Timeline, r.at.start, r.m.Timeline)
+	}
+	r.m.StopLSN = stopped.StopLSN
+	r.m.BackupLabel = string(stopped.Label)
+	r.m.TablespaceMap = string(stopped.TablespaceMap)
+	if r.parent != nil && r.m.StopLSN < r.parent.StopLSN {
+		return fmt.Errorf("this backup ends at %s, before its parent's end at %s: "+
+			"its pages may be newer than the WAL that is replayed", r.m.StopLSN, r.parent.StopLSN)
+	}
+	return r.secureWAL(ctx, b, control, wal)
+}
+
+// report fills in what the copy found.
+func (r *run) report(out copied, src *chosen) {
+	m := r.m
+	m.FinishedAt = r.o.Clock().UTC()
+	m.SizeBytes, m.FilesTotal = out.size+pg.ControlFileSize, out.files+1
+	m.BlocksTotal, m.BlocksStored = out.blocks, out.stored
+	m.BytesRead = out.read + pg.ControlFileSize
+	m.Tablespaces = out.tablespaces
+	m.ClockStepped = pagescan.ClockStepped(r.started, r.o.Clock())
+	m.CorruptPages = append(m.CorruptPages, out.corrupt...)
+	for _, p := range out.future {
+		if p.lsn > m.StopLSN {
+			m.CorruptPages = append(m.CorruptPages, repo.CorruptPage{
+				Path: p.path, Block: p.block,
+				Cause: fmt.Sprintf("changed at %s, which is behind the end of WAL at %s",
+					p.lsn, m.StopLSN),
+			})
+		}
+	}
+	sortCorrupt(m.CorruptPages)
+	if out.more > 0 {
+		r.warn("%d more corrupt pages are not listed", out.more)
+	}
+	for _, path := range out.orphans {
+		r.warn("%s: lies behind a short segment of its relation, not part of the backup", path)
+	}
+	if src != nil {
+		m.BytesRead += src.bytesRead()
+		if src.cross != nil {
+			m.CrossFindings = src.cross.sorted()
+			if src.cross.more > 0 {
+				r.warn("%d more differences between map and scan are not listed", src.cross.more)
+			}
+		}
+	}
+	m.Warnings = append([]string{}, r.warnings...)
+}

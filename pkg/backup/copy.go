@@ -1,0 +1,228 @@
+package backup
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+// copier moves the content of one data directory into one backup: one goroutine walks, joins
+// the walk with the parent's index and plans; jobs workers copy parts; the window
+// puts the entries into the index in order.
+type copier struct {
+	walker
+	planner
+	start     pg.LSN // of this backup
+	since     pg.LSN // parent's start
+	checksums bool   // verify those of pages that are copied
+	verifyAll bool   // and read all others to verify theirs
+	jobs      int
+	packs     func() packWriter
+	window    *window
+	limit     *limiter
+	progress  *Progress
+	// parents are the files of the parent's chain, in order; nil in a full backup.
+	parents func(context.Context) iter.Seq2[*repo.ChainFile, error]
+	// hashes gives the page hashes of a parent's file.
+	hashes func(context.Context, *repo.ChainFile) ([]uint64, error)
+	mapped *mapSource // proved wrong where it can be; nil: no page map
+}
+
+// partBlocks is how much of a file one worker takes at a time: 64 MiB of 8 kB pages.
+const partBlocks = 8192
+
+// copied is the outcome of a copy.
+type copied struct {
+	tally
+	read    int64
+	corrupt []repo.CorruptPage
+	more    int64 // corrupt pages that are not listed
+	future  futurePages
+}
+
+// run copies everything except global/pg_control.
+func (c *copier) run(ctx context.Context) (copied, error) {
+	parts := make(chan part)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer close(parts)
+		return c.dispatch(ctx, parts)
+	})
+	workers := make([]*worker, c.jobs)
+	for i := range workers {
+		w := &worker{
+			copier: c, pack: c.packs(), page: c.geometry.BlockSize,
+			buf: make([]byte, repo.MaxFrame),
+		}
+		workers[i] = w
+		g.Go(func() error {
+			for p := range parts {
+				if err := w.do(ctx, p); err != nil {
+					return err
+				}
+			}
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			return w.pack.Close(ctx)
+		})
+	}
+	err := g.Wait()
+	return c.collect(workers), err
+}
+
+// collect joins what the workers found.
+func (c *copier) collect(workers []*worker) copied {
+	out := copied{tally: c.window.tally}
+	for _, w := range workers {
+		out.read += w.read
+		out.corrupt = append(out.corrupt, w.corrupt...)
+		out.more += w.more
+		out.future = append(out.future, w.future...)
+	}
+	sortCorrupt(out.corrupt)
+	if n := len(out.corrupt); n > maxListed {
+		out.more += int64(n - maxListed)
+		out.corrupt = out.corrupt[:maxListed]
+	}
+	return out
+}
+
+func sortCorrupt(pages []repo.CorruptPage) {
+	slices.SortFunc(pages, func(a, b repo.CorruptPage) int {
+		if c := pg.ComparePaths(a.Path, b.Path); c != 0 {
+			return c
+		}
+		return compareBlocks(a.Block, b.Block)
+	})
+}
+
+// dispatch walks the data directory and hands out parts. What needs no reading goes straight into
+// the index.
+func (c *copier) dispatch(ctx context.Context, parts chan<- part) error {
+	parents := newParents(ctx, c.parents)
+	defer parents.stop()
+	seq := uint64(0)
+	for e, err := range c.walk(ctx) {
+		if err != nil {
+			return err
+		}
+		if err := c.one(ctx, seq, e, parents, parts); err != nil {
+			return err
+		}
+		seq++
+	}
+	return nil
+}
+
+func (c *copier) one(ctx context.Context, seq uint64, e *entry, parents *parents,
+	parts chan<- part,
+) error {
+	c.progress.addTotal(e.size)
+	if e.kind != entryFile {
+		if err := c.window.begin(ctx, seq, 0); err != nil {
+			return err
+		}
+		kind := repo.KindDir
+		if e.kind == entryLink {
+			kind = repo.KindLink
+		}
+		return c.window.complete(ctx, seq, e.file(kind))
+	}
+	parent, err := parents.find(e.path)
+	if err != nil {
+		return err
+	}
+	t := c.plan(e, parent)
+	t.seq = seq
+	if err := c.window.begin(ctx, seq, t.blocks); err != nil {
+		return err
+	}
+	if t.kind != repo.KindRelation {
+		return send(ctx, parts, part{target: t})
+	}
+	work := c.work(t)
+	if c.verifyAll && c.checksums {
+		work = max(work, t.blocks)
+	}
+	if work == 0 {
+		c.progress.addDone(e.size)
+		return c.window.complete(ctx, seq, t.relation(c.geometry.BlockSize))
+	}
+	return c.split(ctx, t, work, parts)
+}
+
+// split hands out a relation in parts of about the same work, in order.
+func (c *copier) split(ctx context.Context, t *target, work pg.BlockNumber, parts chan<- part) error {
+	t.hashes = onceHashes(c.hashes, t.parent)
+	n := min((work+partBlocks-1)/partBlocks, t.blocks)
+	n = max(n, 1)
+	t.left.Store(int32(n)) //nolint:gosec // at most a segment's blocks by partBlocks
+	for i := range n {
+		from := pg.BlockNumber(uint64(t.blocks) * uint64(i) / uint64(n))
+		to := pg.BlockNumber(uint64(t.blocks) * uint64(i+1) / uint64(n))
+		if err := send(ctx, parts, part{target: t, from: from, to: to}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func send(ctx context.Context, parts chan<- part, p part) error {
+	select {
+	case parts <- p:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// parents joins the walk with the parent's index: both are in the same order.
+type parents struct {
+	next func() (*repo.ChainFile, error, bool)
+	stop func()
+	head *repo.ChainFile
+	done bool
+}
+
+func newParents(ctx context.Context,
+	files func(context.Context) iter.Seq2[*repo.ChainFile, error],
+) *parents {
+	if files == nil {
+		return &parents{done: true, stop: func() {}}
+	}
+	next, stop := iter.Pull2(files(ctx))
+	return &parents{next: next, stop: stop}
+}
+
+// find gives the parent's file of a path, nil when it has none. Paths come in order.
+func (p *parents) find(path string) (*repo.ChainFile, error) {
+	for !p.done {
+		if p.head == nil {
+			f, err, ok := p.next()
+			if err != nil {
+				return nil, err
+			}
+			if !ok {
+				p.done = true
+				return nil, nil
+			}
+			p.head = f
+		}
+		switch c := pg.ComparePaths(p.head.Path, path); {
+		case c == 0:
+			f := p.head
+			p.head = nil
+			return f, nil
+		case c > 0:
+			return nil, nil
+		}
+		p.head = nil
+	}
+	return nil, nil
+}

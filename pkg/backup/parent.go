@@ -1,0 +1,142 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+// candidates lists the backups that could be built on, the wanted one first. For "latest" and
+// "latest-full" older ones follow: after a restore to an earlier time, or a
+// failover to a lagging standby, the newest backup may lie on a line that the server has not
+// lived through, while an older one does not. A name that does not exist is an error.
+func candidates(ctx context.Context, c *repo.Cluster, name string) ([]*repo.Manifest, error) {
+	onlyFull := false
+	switch name {
+	case "latest-full":
+		onlyFull = true
+	case "", "latest":
+	default:
+		m, err := c.Backup(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("parent %s: %w", name, err)
+		}
+		return []*repo.Manifest{m}, nil
+	}
+	all, err := c.Backups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []*repo.Manifest
+	for i := len(all) - 1; i >= 0; i-- {
+		if onlyFull && all[i].Type != repo.TypeFull {
+			continue
+		}
+		out = append(out, all[i])
+	}
+	return out, nil
+}
+
+// position is where this backup begins.
+type position struct {
+	control pg.Control
+	start   pg.LSN
+	history pg.History
+	standby bool
+	version int // server_version_num
+}
+
+// unusable says why a backup cannot be the parent of one that begins at p, or "".
+func (p *position) unusable(m *repo.Manifest) string {
+	switch {
+	case m.Status != repo.StatusOK:
+		return "its status is " + m.Status
+	case m.SystemIdentifier != p.control.SystemIdentifier:
+		return fmt.Sprintf("its system identifier is %d, the server's is %d",
+			m.SystemIdentifier, p.control.SystemIdentifier)
+	case m.PGVersion/10000 != p.version/10000 || m.CatalogVersion != p.control.CatalogVersion:
+		return fmt.Sprintf("it is of PostgreSQL %d with catalog version %d, the server is %d with %d",
+			m.PGVersion/10000, m.CatalogVersion, p.version/10000, p.control.CatalogVersion)
+	case m.Geometry != p.control.Geometry:
+		return fmt.Sprintf("block, segment and WAL segment sizes changed from %v to %v",
+			m.Geometry, p.control.Geometry)
+	}
+	if why := p.offLine(m); why != "" {
+		return why
+	}
+	switch {
+	case p.start < m.StartLSN:
+		return fmt.Sprintf("this backup starts at %s, before its start at %s", p.start, m.StartLSN)
+	case p.start >= m.StopLSN:
+		return ""
+	case !p.standby:
+		return fmt.Sprintf("this backup starts at %s, before its end at %s: "+
+			"the server's WAL was reset", p.start, m.StopLSN)
+	case p.control.MinRecoveryPoint < m.StopLSN:
+		// Its pages may be of any moment up to its end. A restore has to replay at least that
+		// far, but the server does so only to its own minimum recovery point.
+		return fmt.Sprintf("the standby has only written pages up to %s, it ends at %s",
+			p.control.MinRecoveryPoint, m.StopLSN)
+	}
+	return ""
+}
+
+// offLine says why the parent's end was not lived through by this server. Timeline numbers
+// alone prove nothing: two standbys may both have been promoted to timeline 2, so the
+// switch points are compared as well.
+func (p *position) offLine(m *repo.Manifest) string {
+	theirs := pg.History{Timeline: m.Timeline}
+	if m.History != "" {
+		h, err := pg.ParseHistory(m.Timeline, []byte(m.History))
+		if err != nil {
+			return fmt.Sprintf("its timeline history: %v", err)
+		}
+		theirs = h
+	}
+	switch {
+	case !p.history.Contains(m.Timeline, m.StopLSN):
+		return fmt.Sprintf("its end at %s on timeline %d is not in the history of timeline %d",
+			m.StopLSN, m.Timeline, p.history.Timeline)
+	case !p.history.SameLine(theirs, m.Timeline, m.StopLSN):
+		return fmt.Sprintf("its timeline %d has another history than the server's", m.Timeline)
+	}
+	return ""
+}
+
+// choose gives the first candidate that can be built on, with its chain open, or nil and why
+// not the first one.
+func (p *position) choose(ctx context.Context, c *repo.Cluster, list []*repo.Manifest) (
+	m *repo.Manifest, chain *repo.Chain, reason string, err error,
+) {
+	if len(list) == 0 {
+		return nil, nil, "there is no earlier backup to build on", nil
+	}
+	for _, m := range list {
+		why := p.unusable(m)
+		if why == "" {
+			chain, err := openChain(ctx, c, m)
+			if err == nil {
+				return m, chain, reason, nil
+			}
+			if !errors.Is(err, repo.ErrCorrupt) && !errors.Is(err, repo.ErrNotFound) {
+				return nil, nil, "", err
+			}
+			why = err.Error()
+		}
+		if reason == "" {
+			reason = fmt.Sprintf("backup %s cannot be built on: %s", m.ID, why)
+		}
+	}
+	return nil, nil, reason, nil
+}
+
+// openChain proves that every backup of the chain is there, then opens them.
+func openChain(ctx context.Context, c *repo.Cluster, m *repo.Manifest) (*repo.Chain, error) {
+	if _, err := c.Chain(ctx, m); err != nil {
+		return nil, err
+	}
+	return c.OpenChain(ctx, m)
+}

@@ -1,0 +1,97 @@
+package backup
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/pgincr/pgincr/pkg/pagemap"
+	"github.com/pgincr/pgincr/pkg/pagescan"
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+// scanSource answers by looking at the pages (package pagescan).
+type scanSource struct {
+	rules pagescan.Rules
+	// parentStarted and now bound which recorded times may be trusted; trust off: every file is opened.
+	trust              bool
+	now, parentStarted time.Time
+
+	mu    sync.Mutex // guards stats
+	stats pagescan.Stats
+}
+
+func (s *scanSource) judge(t *target) (whole bool, work pg.BlockNumber) {
+	if s.trust && !s.rules.HashAll && t.rel.Fork == pg.MainFork {
+		recorded := t.parent.Versions[0]
+		if pagescan.Trusted(s.now, s.parentStarted,
+			pagescan.Written{Identity: recorded.Identity, Size: recorded.Size},
+			pagescan.Written{Identity: t.identity, Size: t.size}) {
+			return false, 0
+		}
+	}
+	return false, t.parentBlocks
+}
+
+func (s *scanSource) changed(ctx context.Context, t *target, f *os.File, from, to pg.BlockNumber,
+	set *pagemap.Set,
+) error {
+	rules := s.rules
+	recorded := t.parent.Versions[0].Identity
+	if !sameFile(recorded, t.identity) {
+		// Another file under the same name may hold pages whose LSNs were written
+		// elsewhere: CREATE DATABASE by file copy keeps those of the template, a
+		// relation number may come again. Only the content tells.
+		rules.HashAll = true
+	}
+	parent := pagescan.Parent{Blocks: t.parentBlocks}
+	if rules.HashAll || rules.CheckFlags {
+		var err error
+		if parent.Hashes, err = t.hashes(ctx); err != nil {
+			return err
+		}
+	}
+	stats, err := rules.Scan(ctx, f, from, to, parent, set)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stats.Add(stats)
+	return err
+}
+
+// sameFile says that two descriptions are of one file, written or not. Without birth times nothing
+// proves it: inode numbers are given out again.
+func sameFile(a, b repo.Identity) bool {
+	return a.BirthTime != 0 && a.BirthTime == b.BirthTime &&
+		a.Device == b.Device && a.Inode == b.Inode
+}
+
+// onceHashes makes the page hashes of a parent's file available to all parts, loaded by the first
+// that asks.
+func onceHashes(load func(context.Context, *repo.ChainFile) ([]uint64, error),
+	parent *repo.ChainFile,
+) func(context.Context) ([]uint64, error) {
+	if parent == nil {
+		return nil
+	}
+	var once sync.Once
+	var hashes []uint64
+	var err error
+	return func(ctx context.Context) ([]uint64, error) {
+		once.Do(func() { hashes, err = load(ctx, parent) })
+		return hashes, err
+	}
+}
+
+// bytesRead gives how much of the files the scans looked at.
+func (out *chosen) bytesRead() (n int64) {
+	for _, s := range []*scanSource{out.scan, out.compare} {
+		if s != nil {
+			s.mu.Lock()
+			n += int64(s.stats.Looked) * int64(s.rules.BlockSize)
+			s.mu.Unlock()
+		}
+	}
+	return n
+}
