@@ -98,7 +98,8 @@ func (b *builder) prepare() error {
 		return err
 	}
 	switch {
-	case b.From%8 != 0 || b.To%8 != 0 || b.To < b.From:
+	case b.From%8 != 0 || b.To%8 != 0 || b.To < b.From ||
+		inHeader(b.From, b.Geometry) || inHeader(b.To, b.Geometry):
 		return fmt.Errorf("WAL range from %s to %s: not a range of records", b.From, b.To)
 	case !b.History.Contains(b.FromTimeline, b.From):
 		return &IncompleteError{Reason: fmt.Sprintf("position %s of timeline %d is not in the history of timeline %d",

@@ -103,18 +103,27 @@ func headerSizeAt(lsn pg.LSN, segSize uint32) int {
 	return shortHeaderSize
 }
 
-// recordStart moves a position that lies on a page boundary or inside a page
-// header behind that header, to where the next record starts.
-func recordStart(lsn pg.LSN, g pg.Geometry) pg.LSN {
+// inHeader says whether a position lies inside a page header, where no record
+// starts or ends.
+func inHeader(lsn pg.LSN, g pg.Geometry) bool {
 	page := lsn - lsn%pg.LSN(g.WALBlockSize)
-	return max(lsn, page+pg.LSN(headerSizeAt(page, g.WALSegmentSize)))
+	return lsn > page && lsn < page+pg.LSN(headerSizeAt(page, g.WALSegmentSize))
 }
 
-// recordEnd moves a position that lies inside a page header, or right behind
-// it, to the page boundary: bytes from there on are of no record that ends at lsn.
+// recordStart moves a position on a page boundary behind the page header,
+// where the next record starts.
+func recordStart(lsn pg.LSN, g pg.Geometry) pg.LSN {
+	if lsn%pg.LSN(g.WALBlockSize) == 0 {
+		return lsn + pg.LSN(headerSizeAt(lsn, g.WALSegmentSize))
+	}
+	return lsn
+}
+
+// recordEnd moves a position right behind a page header to the page boundary:
+// bytes from there on are of no record that ends at lsn.
 func recordEnd(lsn pg.LSN, g pg.Geometry) pg.LSN {
 	page := lsn - lsn%pg.LSN(g.WALBlockSize)
-	if lsn <= page+pg.LSN(headerSizeAt(page, g.WALSegmentSize)) {
+	if lsn == page+pg.LSN(headerSizeAt(page, g.WALSegmentSize)) {
 		return page
 	}
 	return lsn

@@ -177,6 +177,9 @@ func (s *scanner) readPage(p []byte) error {
 	if err != nil {
 		return fmt.Errorf("page at %s: %w", addr, err)
 	}
+	if s.switched {
+		return nil
+	}
 	return s.records(p, pos, addr)
 }
 

@@ -33,11 +33,12 @@ const (
 	xactHasRelLocators = 0x04
 )
 
-// Opcodes of RM_SMGR_ID (catalog/storage_xlog.h) and a flag of truncation.
+// Opcodes of RM_SMGR_ID (catalog/storage_xlog.h) and flags of truncation.
 const (
 	smgrCreate       = 0x10
 	smgrTruncate     = 0x20
 	smgrTruncateHeap = 0x0001
+	smgrTruncateVM   = 0x0002
 )
 
 const (
@@ -195,9 +196,9 @@ func relLocator(p []byte) pg.RelFileLocator {
 	}
 }
 
-// smgr takes the creation and truncation of relation forks. What truncation
-// does to the free space and visibility maps is left out: those forks are
-// always copied whole.
+// smgr takes the creation and truncation of relation forks. The length that a
+// visibility map is truncated to depends on the block size, which WAL does not
+// tell: 0 is never too much. Free space maps are not logged at all.
 func (c *collector) smgr(op uint8, main []byte) (known bool, err error) {
 	switch op {
 	case smgrCreate:
@@ -214,9 +215,14 @@ func (c *collector) smgr(op uint8, main []byte) (known bool, err error) {
 		if len(main) < 4+relLocatorSize+4 {
 			return true, errShortData
 		}
-		if binary.LittleEndian.Uint32(main[4+relLocatorSize:])&smgrTruncateHeap != 0 {
+		flags := binary.LittleEndian.Uint32(main[4+relLocatorSize:])
+		rel := relLocator(main[4:])
+		if flags&smgrTruncateHeap != 0 {
 			nblocks := pg.BlockNumber(binary.LittleEndian.Uint32(main))
-			c.pages.AddLimit(pg.RelFork{RelFileLocator: relLocator(main[4:])}, nblocks)
+			c.pages.AddLimit(pg.RelFork{RelFileLocator: rel}, nblocks)
+		}
+		if flags&smgrTruncateVM != 0 {
+			c.pages.AddLimit(pg.RelFork{RelFileLocator: rel, Fork: pg.VMFork}, 0)
 		}
 		return true, nil
 	}
