@@ -2,66 +2,289 @@ package restore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"path/filepath"
+	"sync/atomic"
 	"time"
 
+	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-// Options is one order for a restore.
-type Options struct {
-	Target string // the data directory to write
-	Jobs   int
-	// TablespaceMap moves tablespaces: old directory to new one.
-	TablespaceMap map[string]string
-	// RestoreCommand is what postgresql.auto.conf gets as restore_command where WAL comes from the archive.
-	RestoreCommand string
-	TargetOptions
-	Standby         bool
-	PrimaryConninfo string
-	Delta           bool
-	DryRun          bool
-	Log             *slog.Logger
-	Progress        *Progress
-	Clock           func() time.Time
-}
-
-// TargetOptions are PostgreSQL's recovery targets; at most one of the first five is set.
-type TargetOptions struct {
-	Time, LSN, XID, Name string
-	Immediate            bool
-	Exclusive            bool
-	Timeline             string // recovery_target_timeline; "" leaves the server's default
-	Action               string // pause, promote, shutdown
-}
-
-// Progress is updated while a restore runs and may be read at any time.
-type Progress struct{ _ int }
-
-// Snapshot gives the counters.
-func (p *Progress) Snapshot() (phase string, done, total int64) { panic("stub") }
-
-// Result is what restore --json prints.
-type Result struct {
-	Backup       string   `json:"backup"`
-	Chain        []string `json:"chain"` // full first
-	Target       string   `json:"target"`
-	FilesWritten int64    `json:"files_written"`
-	BytesRead    int64    `json:"bytes_read"`
-	BytesWritten int64    `json:"bytes_written"`
-	BytesSkipped int64    `json:"bytes_skipped"` // zero pages left as holes, pages that were right already
-	Phases       []Phase  `json:"phases"`
-	Warnings     []string `json:"warnings"`
-}
-
-// Phase is one step with its duration.
-type Phase struct {
-	Name    string  `json:"name"`
-	Seconds float64 `json:"seconds"`
+// run is one restore on its way.
+type run struct {
+	cluster  *repo.Cluster
+	archive  *repo.WALArchive
+	o        Options
+	plan     *plan
+	recovery Recovery
+	tree     *tree
+	disk     *disk
+	ledger   *ledger
+	result   *Result
+	written  atomic.Int64 // bytes
 }
 
 // Run restores the chain that ends in m. The commit point is global/pg_control, written and synced
 // last: before that the directory does not start.
-func Run(ctx context.Context, c *repo.Cluster, m *repo.Manifest, o Options) (*Result, error) {
-	panic("stub")
+//
+// A restore that fails removes what it has written and leaves directories that
+// were there empty, unless it is told to keep them; either way the error is an
+// *UnfinishedError once anything was written.
+func Run(ctx context.Context, c *repo.Cluster, m *repo.Manifest, o Options) (res *Result, err error) {
+	o.setDefaults()
+	if o.Target != "" {
+		if o.Target, err = filepath.Abs(o.Target); err != nil {
+			return nil, err
+		}
+	}
+	r := &run{cluster: c, archive: c.WAL(repo.Compression{}), o: o}
+	r.result = &Result{Backup: m.ID, Target: o.Target, Warnings: []string{}}
+	if err := r.o.verify(m); err != nil {
+		return nil, err
+	}
+	chain, err := c.OpenChain(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, chain.Close()) }()
+	if err := r.phase("plan", func() error { return r.makePlan(ctx, chain) }); err != nil {
+		return nil, err
+	}
+	if o.DryRun {
+		r.result.Plan = &r.plan.Plan
+		return r.result, nil
+	}
+	err = r.write(ctx)
+	r.result.BytesWritten = r.written.Load()
+	return r.result, err
+}
+
+// setDefaults fills what the caller left out.
+func (o *Options) setDefaults() {
+	if o.Jobs < 1 {
+		o.Jobs = 1
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now //nolint:forbidigo // the clock of callers that give none
+	}
+}
+
+// verify refuses options that make no sense for this backup.
+func (o *Options) verify(m *repo.Manifest) error {
+	if o.Target == "" {
+		return &OptionError{"target directory", "is missing"}
+	}
+	if o.PrimaryConninfo != "" && !o.Standby {
+		return &OptionError{"primary conninfo", "is for a standby"}
+	}
+	return o.TargetOptions.verify(m)
+}
+
+// phase runs one step and notes how long it took.
+func (r *run) phase(name string, step func() error) error {
+	r.o.Progress.enter(name)
+	begin := r.o.Clock()
+	err := step()
+	seconds := r.o.Clock().Sub(begin).Seconds()
+	r.result.Phases = append(r.result.Phases, Phase{Name: name, Seconds: seconds})
+	r.o.Log.Debug("restore phase", "phase", name, "seconds", seconds)
+	return err
+}
+
+// makePlan decides everything and refuses what cannot succeed. It writes nothing.
+func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
+	for i := len(chain.Backups) - 1; i >= 0; i-- {
+		r.result.Chain = append(r.result.Chain, chain.Backups[i].Manifest.ID)
+	}
+	var err error
+	var old *existing
+	if r.o.Delta {
+		if old, err = lookInPlace(r.o.Target, chain.Backups[0].Manifest); err != nil {
+			return err
+		}
+	}
+	if r.plan, err = newPlan(ctx, chain, &r.o, old); err != nil {
+		return err
+	}
+	if old == nil {
+		err = r.plan.layout.verifyEmpty()
+	} else {
+		err = old.verifyPlaces(r.plan.layout)
+	}
+	if err != nil {
+		return err
+	}
+	if err := r.plan.verifyWAL(ctx, r.archive); err != nil {
+		return err
+	}
+	m := r.plan.backup
+	continues := false
+	if m.WAL.Mode == repo.WALCarried {
+		if continues, err = archiveContinues(ctx, m, r.archive); err != nil {
+			return err
+		}
+	}
+	if r.recovery, err = newRecovery(m, &r.o, continues); err != nil {
+		return err
+	}
+	r.result.Recovery = r.recovery
+	if r.recovery.CopyWAL {
+		at := r.plan.usage[r.plan.layout.placeOf(walDirName)]
+		at.bytes += int64(len(r.plan.WALFiles)) * int64(m.Geometry.WALSegmentSize)
+	}
+	if err := r.plan.measureSpace(); err != nil {
+		return err
+	}
+	r.o.Progress.total.Store(r.plan.BytesToWrite)
+	if r.o.IgnoreSpace {
+		return nil
+	}
+	return r.plan.verifySpace()
+}
+
+// write is the part that leaves traces, and removes them when it fails.
+func (r *run) write(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = r.unfinished(err)
+		}
+		err = errors.Join(err, r.close())
+	}()
+	if r.disk, err = newDisk(); err != nil {
+		return err
+	}
+	if r.tree, err = openTree(r.plan.layout, r.plan.owner, r.disk, r.plan.old != nil); err != nil {
+		return err
+	}
+	lock, err := openMarker(r.tree, r.o.Target, marker{
+		Backup: r.plan.backup.ID, SystemIdentifier: r.plan.backup.SystemIdentifier, StartedAt: r.o.Clock().UTC(),
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	if r.plan.old != nil {
+		if err := r.disarm(); err != nil {
+			return err
+		}
+	}
+	if err := r.phase("copy", func() error { return r.copy(ctx) }); err != nil {
+		return err
+	}
+	var control []byte
+	err = r.phase("configure", func() (err error) {
+		control, err = r.finish(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.phase("sync", func() error { return r.disk.sync(ctx) }); err != nil {
+		return err
+	}
+	return r.phase("commit", func() error { return r.publish(control) })
+}
+
+// copy writes the files of the backup.
+func (r *run) copy(ctx context.Context) error {
+	f, err := r.create(r.tree.roots[""], pg.BackupManifestName)
+	if err != nil {
+		return err
+	}
+	r.ledger = newLedger(f, r.major(), r.plan.backup.SystemIdentifier)
+	c := newCopier(r.plan, r.tree, r.ledger, r.disk, &r.o)
+	if r.plan.old != nil {
+		if err := r.tree.startSweep(r.keep); err != nil {
+			return err
+		}
+	}
+	if err = c.run(ctx, r.o.Jobs); err == nil && r.plan.old != nil {
+		err = r.tree.finishSweep()
+	}
+	r.result.FilesRemoved = r.tree.removed
+	r.result.FilesWritten = c.files.Load()
+	r.result.BytesRead = c.read.Load()
+	r.written.Add(c.written.Load())
+	r.result.BytesSkipped = r.plan.BytesInHoles + c.skipped.Load()
+	return err
+}
+
+// finish writes what surrounds the files of the backup, all but pg_control, which it gives.
+func (r *run) finish(ctx context.Context) ([]byte, error) {
+	control, err := r.plan.chain.Backups[0].Control(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.verifyControl(control); err != nil {
+		return nil, err
+	}
+	for _, step := range []func() error{
+		r.makeServerDirs,
+		func() error { return r.copyWAL(ctx) },
+		r.configure,
+		func() error { return r.finishLedger(control) },
+		r.tree.finish,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return control, ctx.Err()
+}
+
+// verifyControl refuses a pg_control that is damaged or another cluster's.
+func (r *run) verifyControl(b []byte) error {
+	m := r.plan.backup
+	c, err := pg.ParseControl(b)
+	if err != nil {
+		return fmt.Errorf("backup %s: %w: %w", m.ID, err, repo.ErrCorrupt)
+	}
+	if c.SystemIdentifier != m.SystemIdentifier {
+		return fmt.Errorf("backup %s: pg_control of system %d, expected %d: %w",
+			m.ID, c.SystemIdentifier, m.SystemIdentifier, repo.ErrCorrupt)
+	}
+	return nil
+}
+
+func (r *run) major() int { return r.plan.backup.PGVersion / 10000 }
+
+// unfinished clears up after a failure and says what is left.
+func (r *run) unfinished(err error) error {
+	if r.tree == nil {
+		return err
+	}
+	u := &UnfinishedError{Dir: r.o.Target, Err: err}
+	if r.o.KeepOnFailure || r.plan.old != nil {
+		return u
+	}
+	if rerr := r.tree.remove(); rerr != nil {
+		u.Err = errors.Join(err, rerr)
+		return u
+	}
+	u.Removed = true
+	return u
+}
+
+// close lets go of everything that is open.
+func (r *run) close() error {
+	var errs []error
+	if r.ledger != nil {
+		errs = append(errs, r.ledger.abandon())
+	}
+	if r.tree != nil {
+		errs = append(errs, r.tree.close())
+	}
+	if r.disk != nil {
+		errs = append(errs, r.disk.close())
+	}
+	return errors.Join(errs...)
 }

@@ -1,0 +1,23 @@
+package restore
+
+// Result is what restore --json prints.
+type Result struct {
+	Backup       string   `json:"backup"`
+	Chain        []string `json:"chain"` // full first
+	Target       string   `json:"target"`
+	FilesWritten int64    `json:"files_written"`
+	FilesRemoved int64    `json:"files_removed"` // in place only
+	BytesRead    int64    `json:"bytes_read"`    // stored bytes of frames
+	BytesWritten int64    `json:"bytes_written"`
+	BytesSkipped int64    `json:"bytes_skipped"` // zero pages left as holes, pages that were right already
+	Recovery     Recovery `json:"recovery"`
+	Phases       []Phase  `json:"phases"`
+	Plan         *Plan    `json:"plan,omitempty"` // of a dry run
+	Warnings     []string `json:"warnings"`
+}
+
+// Phase is one step with its duration.
+type Phase struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
+}

@@ -1,0 +1,83 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+// neededWAL gives the names of the WAL segments from a backup's start to its stop
+// position, oldest first. The list in the manifest knows on which timeline each
+// was archived; it must cover the range.
+func neededWAL(m *repo.Manifest) ([]string, error) {
+	g := m.Geometry
+	if m.StopLSN <= m.StartLSN {
+		return nil, fmt.Errorf("backup %s: stops at %s, not after its start %s: %w",
+			m.ID, m.StopLSN, m.StartLSN, repo.ErrCorrupt)
+	}
+	first, last := g.SegmentOf(m.StartLSN), g.SegmentOf(m.StopLSN-1)
+	listed := map[pg.SegNo]string{}
+	for _, name := range m.WAL.Segments {
+		if _, ok := pg.ParseHistoryFileName(name); ok {
+			continue
+		}
+		_, n, err := g.ParseWALFileName(name)
+		if err != nil {
+			return nil, fmt.Errorf("backup %s: %w: %w", m.ID, err, repo.ErrCorrupt)
+		}
+		if old, ok := listed[n]; !ok || old < name { // the newer timeline's has the older's beginning
+			listed[n] = name
+		}
+	}
+	var names []string
+	for n := first; n <= last; n++ {
+		name, ok := listed[n]
+		if !ok {
+			name = g.WALFileName(m.Timeline, n)
+			if len(listed) > 0 {
+				return nil, &WALError{Backup: m.ID, Missing: name, Reason: "the backup does not list it"}
+			}
+		}
+		names = append(names, name)
+	}
+	return names, nil
+}
+
+// verifyWAL proves that the WAL to make the backup consistent is there. Carried
+// WAL has been proved with the other objects of the backup.
+func (p *plan) verifyWAL(ctx context.Context, archive *repo.WALArchive) error {
+	m := p.backup
+	names, err := neededWAL(m)
+	if err != nil {
+		return err
+	}
+	p.WALTimeline, p.WALStart, p.WALStop, p.WALFiles = m.Timeline, m.StartLSN, m.StopLSN, names
+	if m.WAL.Mode == repo.WALCarried {
+		return nil
+	}
+	for _, name := range names {
+		ok, err := archive.Has(ctx, name)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return &WALError{Backup: m.ID, Missing: name, Reason: "it is not in the archive, and the cluster cannot become consistent without it"}
+		}
+	}
+	return nil
+}
+
+// archiveContinues says whether the archive has WAL of this cluster from where a
+// backup that carries its own stops: then recovery goes on from there.
+func archiveContinues(ctx context.Context, m *repo.Manifest, archive *repo.WALArchive) (bool, error) {
+	last := m.Geometry.SegmentOf(m.StopLSN - 1)
+	for _, n := range []pg.SegNo{last, last + 1} {
+		ok, err := archive.Has(ctx, m.Geometry.WALFileName(m.Timeline, n))
+		if ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
