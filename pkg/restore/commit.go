@@ -153,19 +153,36 @@ func (r *run) configure() error {
 	if err := r.ledger.append(line{labelName, int64(len(label)), mtime, pg.CRC32C(label)}); err != nil {
 		return err
 	}
-	conf, err := d.root.ReadFile(autoConfName)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := r.addSettings(d); err != nil {
 		return err
-	}
-	if s := r.recovery.Settings; len(s) > 0 {
-		if err := r.writeFile(d, autoConfName, appendSettings(conf, s, m.ID)); err != nil {
-			return err
-		}
 	}
 	if r.recovery.Signal == "" {
 		return nil
 	}
 	return r.writeFile(d, r.recovery.Signal, nil)
+}
+
+// addSettings adds to postgresql.auto.conf, which keeps its mode.
+func (r *run) addSettings(d *dir) error {
+	s := r.recovery.Settings
+	if len(s) == 0 {
+		return nil
+	}
+	mode := r.tree.owner.fileMode
+	conf, err := d.root.ReadFile(autoConfName)
+	if err == nil {
+		var st fs.FileInfo
+		if st, err = d.root.Lstat(autoConfName); err == nil {
+			mode = st.Mode().Perm()
+		}
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := r.writeFile(d, autoConfName, appendSettings(conf, s, r.plan.backup.ID)); err != nil {
+		return err
+	}
+	return d.root.Chmod(autoConfName, mode)
 }
 
 // finishLedger completes backup_manifest with pg_control, which is not there yet.

@@ -24,12 +24,13 @@ type copier struct {
 	disk     *disk
 	progress *Progress
 	menders  menders
+	partSize int
 
 	files, read, written, skipped atomic.Int64
 }
 
 func newCopier(p *plan, t *tree, l *ledger, d *disk, o *Options) *copier {
-	return &copier{plan: p, tree: t, ledger: l, disk: d, progress: o.Progress, menders: newMenders(o.Jobs)}
+	return &copier{plan: p, tree: t, ledger: l, disk: d, progress: o.Progress, menders: newMenders(o.Jobs), partSize: o.partSize}
 }
 
 // run writes every file of the newest backup. The first failure stops it.
@@ -81,7 +82,7 @@ func (c *copier) start(ctx context.Context, g *errgroup.Group, cf *repo.ChainFil
 	if err := c.tree.pass(d, name); err != nil {
 		return err
 	}
-	size := partSize
+	size := c.partSize
 	if c.tree.inPlace && cf.Versions[0].Kind == repo.KindFile {
 		size = math.MaxInt // compared by the hash of the whole
 	}

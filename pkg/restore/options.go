@@ -36,6 +36,8 @@ type Options struct {
 	Log         *slog.Logger // may be nil
 	Progress    *Progress    // may be nil
 	Clock       func() time.Time
+
+	partSize int // bytes of a file that a worker takes at a time; 0: partSize
 }
 
 // TargetOptions are PostgreSQL's recovery targets; at most one of the first five is set.

@@ -67,6 +67,9 @@ func (o *Options) setDefaults() {
 	if o.Jobs < 1 {
 		o.Jobs = 1
 	}
+	if o.partSize == 0 {
+		o.partSize = partSize
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}

@@ -19,7 +19,7 @@ type work struct {
 	c     *copier
 	cf    *repo.ChainFile
 	file  *repo.File // the newest version
-	dir   *dir // held
+	dir   *dir       // held
 	name  string
 	parts int
 	line  int64 // reserved in backup_manifest, or -1
@@ -29,12 +29,12 @@ type work struct {
 
 	changed atomic.Bool // something was written
 
-	mu    sync.Mutex
-	out   *os.File      // guarded by mu; nil until the first part begins
+	mu  sync.Mutex
+	out *os.File // guarded by mu; nil until the first part begins
 	// Set before out, and not changed afterwards, when the file was there:
 	found  *found
-	hashes []uint64 // that its pages are to have
-	sum   *pg.CRC32CSum // guarded by mu
+	hashes []uint64      // that its pages are to have
+	sum    *pg.CRC32CSum // guarded by mu
 }
 
 // found is what an in-place restore knows of a file that it keeps.
