@@ -8,8 +8,9 @@ import (
 	"runtime"
 	"testing"
 
-	"github.com/pgincr/pgincr/pkg/pg"
 	"pgregory.net/rapid"
+
+	"github.com/pgincr/pgincr/pkg/pg"
 )
 
 // Decode gives the map back that was encoded.

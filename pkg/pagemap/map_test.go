@@ -5,8 +5,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/pgincr/pgincr/pkg/pg"
 	"pgregory.net/rapid"
+
+	"github.com/pgincr/pgincr/pkg/pg"
 )
 
 func relFork(spc, db, rel int, fork pg.ForkNumber) pg.RelFork {
@@ -51,7 +52,8 @@ func build(steps []step) *Map {
 func encoded(t interface {
 	Helper()
 	Fatal(...any)
-}, m *Map) []byte {
+}, m *Map,
+) []byte {
 	t.Helper()
 	b, err := m.AppendBinary(nil)
 	if err != nil {

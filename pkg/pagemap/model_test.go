@@ -8,8 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"github.com/pgincr/pgincr/pkg/pg"
 	"pgregory.net/rapid"
+
+	"github.com/pgincr/pgincr/pkg/pg"
 )
 
 // span is the blocks [first, first+count).

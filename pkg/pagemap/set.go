@@ -82,37 +82,47 @@ func (s *Set) Union(o *Set) {
 // Runs yields the maximal runs (first, count) of [from, to) in order.
 func (s *Set) Runs(from, to pg.BlockNumber) iter.Seq2[pg.BlockNumber, pg.BlockNumber] {
 	return func(yield func(first, count pg.BlockNumber) bool) {
-		if s == nil || from >= to {
-			return
-		}
-		var first, end pg.BlockNumber // the run that may go on in the next chunk
-		i, _ := s.find(uint16(from >> 16))
-		for ; i < len(s.chunks); i++ {
-			base := pg.BlockNumber(s.chunks[i].key) << 16
-			if base >= to {
-				break
+		var first, end pg.BlockNumber // a run that may go on in the next chunk
+		for f, e := range s.pieces(from, to) {
+			switch {
+			case f == end && end > first:
+				end = e
+				continue
+			case end > first && !yield(first, end-first):
+				return
 			}
-			low := uint16(max(from, base) - base)
-			for r := range s.chunks[i].runsFrom(low) {
-				f, e := max(base+pg.BlockNumber(r.first), from), to
-				if l := base + pg.BlockNumber(r.last); l < to {
-					e = l + 1
-				}
-				if f >= to {
-					break
-				}
-				if f == end && end > first {
-					end = e
-					continue
-				}
-				if end > first && !yield(first, end-first) {
-					return
-				}
-				first, end = f, e
-			}
+			first, end = f, e
 		}
 		if end > first {
 			yield(first, end-first)
+		}
+	}
+}
+
+// pieces yields the blocks of [from, to) as ranges [first, end), in order, each within one chunk.
+func (s *Set) pieces(from, to pg.BlockNumber) iter.Seq2[pg.BlockNumber, pg.BlockNumber] {
+	return func(yield func(first, end pg.BlockNumber) bool) {
+		if s == nil || from >= to {
+			return
+		}
+		key, low := split(from)
+		for i, _ := s.find(key); i < len(s.chunks); i++ {
+			c := &s.chunks[i]
+			if c.key > key {
+				low = 0
+			}
+			base := pg.BlockNumber(c.key) << 16
+			for r := range c.runsFrom(low) {
+				first := max(base+pg.BlockNumber(r.first), from)
+				if first >= to {
+					return
+				}
+				// to is at most the largest number, so this does not overflow
+				end := min(base+pg.BlockNumber(r.last), to-1) + 1
+				if !yield(first, end) {
+					return
+				}
+			}
 		}
 	}
 }

@@ -11,6 +11,8 @@ const (
 )
 
 // checksumBaseOffsets are the initial values of the lanes.
+//
+//nolint:gochecknoglobals // a table
 var checksumBaseOffsets = [checksumLanes]uint32{
 	0x5B1F36E9, 0xB8525960, 0x02AB50AA, 0x1DE66D2A,
 	0x79FF467A, 0x9BB9F8A3, 0x217E7CD2, 0x83E13D2C,

@@ -4,6 +4,8 @@ import "hash/crc32"
 
 // castagnoli is the table of CRC-32C, which PostgreSQL uses for WAL records,
 // pg_control and backup manifests (port/pg_crc32c.h).
+//
+//nolint:gochecknoglobals // a table
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // CRC32C gives the CRC-32C of b.
@@ -43,6 +45,8 @@ func crcPower(n uint64) uint32 {
 }
 
 // crcSquares holds x^(8·2^k).
+//
+//nolint:gochecknoglobals // a table
 var crcSquares = func() (t [64]uint32) {
 	t[0] = crcOne >> 8
 	for k := 1; k < len(t); k++ {

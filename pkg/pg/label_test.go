@@ -26,7 +26,7 @@ func TestParseBackupLabel(t *testing.T) {
 		Method: "streamed", From: "primary", Label: "nightly", Timeline: 3,
 		StartTime: time.Date(2026, 11, 23, 21, 9, 0, 0, time.UTC),
 	}
-	replace := func(old, new string) string { return strings.Replace(labelText, old, new, 1) }
+	replace := func(from, to string) string { return strings.Replace(labelText, from, to, 1) }
 	for _, c := range []struct {
 		name, text string
 		change     func(*BackupLabel)
@@ -41,7 +41,9 @@ func TestParseBackupLabel(t *testing.T) {
 		},
 		{"zone by name", replace("UTC", "CET"), func(*BackupLabel) {}},
 		{"zone by number", replace("UTC", "+05"), func(l *BackupLabel) { l.StartTime = l.StartTime.Add(-5 * time.Hour) }},
-		{"zone by minutes", replace("UTC", "-0330"), func(l *BackupLabel) { l.StartTime = l.StartTime.Add(210 * time.Minute) }},
+		{"zone by minutes", replace("UTC", "-0330"), func(l *BackupLabel) {
+			l.StartTime = l.StartTime.Add(210 * time.Minute)
+		}},
 		{"no zone", replace(" UTC", ""), func(*BackupLabel) {}},
 		{"no line end", strings.TrimSuffix(labelText, "\n"), func(*BackupLabel) {}},
 	} {
@@ -63,7 +65,7 @@ func TestParseBackupLabelRefuses(t *testing.T) {
 		"other timeline":   {"(file 00000003", "(file 00000004"},
 		"checkpoint":       {"16/2000060", "x"},
 		"missing line":     {"BACKUP METHOD: streamed\n", ""},
-		"order":            {"BACKUP METHOD: streamed\nBACKUP FROM: primary", "BACKUP FROM: primary\nBACKUP METHOD: streamed"},
+		"order":            {"BACKUP METHOD: streamed\nBACKUP FROM: primary", "BACKUP FROM: primary\nBACKUP METHOD: x"},
 		"from":             {"primary", "elsewhere"},
 		"time":             {"2026-11-23", "23.11.2026"},
 		"short time":       {"2026-11-23 21:09:00 UTC", "2026"},

@@ -39,6 +39,8 @@ func (p Page) AllVisible() bool { return p[offPageFlags]&pageAllVisible != 0 }
 func (p Page) StoredChecksum() uint16 { return binary.LittleEndian.Uint16(p[offPageChecksum:]) }
 
 // zeros is as long as the largest page.
+//
+//nolint:gochecknoglobals // a table
 var zeros [32768]byte
 
 // IsZero says whether every byte is zero.

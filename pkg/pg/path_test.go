@@ -45,7 +45,8 @@ func TestParseRelPath(t *testing.T) {
 		"base/5/4294967296", "base/5/16384.4294967296", "base/4294967296/1", "base/05/1", "base/5/t3_16384",
 		"base/5/PG_VERSION", "base/5/pg_filenode.map", "base/5/x/16384", "/base/5/16384", "global/pg_control",
 		"global/5/16384", "pg_tblspc/16400/5/999", "pg_tblspc/16400/XX_17/5/999", "pg_wal/16384",
-		"pg_tblspc/16400/PG_17_1/5/6/999", "pg_tblspc/0/PG_17_1/5/999", "pg_tblspc/1663/PG_17_1/5/999", "base/5/16384 ", "base/5/+16384",
+		"pg_tblspc/16400/PG_17_1/5/6/999", "pg_tblspc/0/PG_17_1/5/999", "pg_tblspc/1663/PG_17_1/5/999",
+		"base/5/16384 ", "base/5/+16384",
 	} {
 		if got, ok := ParseRelPath(path); ok {
 			t.Errorf("%q is %+v", path, got)
@@ -188,7 +189,9 @@ func TestComparePathsAgreesWithWalk(t *testing.T) {
 // The same on a real directory tree, walked by the standard library and sorted.
 func TestComparePathsOnDisk(t *testing.T) {
 	dir := t.TempDir()
-	for _, p := range []string{"base/1/112", "base/1.1/2", "base/5/112.2", "base/5/112.10", "base-x/y", "a/b.c/d", "a/b/d"} {
+	for _, p := range []string{
+		"base/1/112", "base/1.1/2", "base/5/112.2", "base/5/112.10", "base-x/y", "a/b.c/d", "a/b/d",
+	} {
 		if err := os.MkdirAll(filepath.Join(dir, p), 0o700); err != nil {
 			t.Fatal(err)
 		}

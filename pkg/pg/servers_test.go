@@ -17,6 +17,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+
 	"github.com/pgincr/pgincr/internal/pgtest"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -236,7 +237,8 @@ func compareLabel(t *testing.T, c *pgtest.Cluster) {
 	}
 
 	var wantLinks []pg.TablespaceLink
-	for _, row := range c.Rows("SELECT oid, pg_tablespace_location(oid) FROM pg_tablespace WHERE oid >= 16384 ORDER BY oid") {
+	for _, row := range c.Rows(`SELECT oid, pg_tablespace_location(oid) FROM pg_tablespace
+		WHERE oid >= 16384 ORDER BY oid`) {
 		oid, err := strconv.ParseUint(row[0], 10, 32)
 		if err != nil {
 			t.Fatal(err)

@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash -o pipefail
+lint := go tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: build servers test race lint fuzz e2e bench demo docs snapshot clean help
+
+build: ## bin/pgincr, one static binary
+	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
+
+servers: ## PostgreSQL 13 to 18 for the tests, where they are missing
+	tools/postgres/install.sh
+
+test: servers ## every test, the end-to-end ones too
+	go test -timeout 30m ./...
+
+race: servers ## the packages' tests with the race detector
+	go test -race -timeout 60m ./pkg/... ./internal/... ./cmd/...
+
+lint: ## all linters, and the order of imports
+	$(lint) run
+
+fuzz: ## 20 seconds for each fuzz target (FUZZTIME=5m for longer)
+	.ci/fuzz $(or $(FUZZTIME),20s)
+
+e2e: servers ## the binary against real servers, test by test
+	go test -v -count=1 -timeout 60m ./e2e
+
+bench: ## Go benchmarks of all packages
+	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+demo: build servers ## the main job, command by command, on a throwaway cluster
+	bin/pgincr demo
+
+docs: ## what is generated from the program's own description of itself
+	go generate ./...
+
+snapshot: ## release archives of the working tree, in dist/
+	go run github.com/goreleaser/goreleaser/v2@v2.15.1 release --snapshot --clean
+
+clean: ## what make has built
+	rm -rf bin dist
+
+help: ## this list
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
