@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/pgincr/pgincr/internal/durable"
 )
@@ -44,7 +45,7 @@ func (l *lister) walk(ctx context.Context, dir, rel string) error {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil // nothing there, or pruned meanwhile
 	}
 	if err != nil {

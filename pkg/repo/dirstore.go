@@ -68,7 +68,11 @@ func (s *dirStore) Open(ctx context.Context, name string) (ObjectReader, error) 
 		return nil, s.wrap(err)
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	case !info.Mode().IsRegular():
 		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
 	}
 	if err != nil {
@@ -219,14 +223,17 @@ func (s *dirStore) wrap(err error) error {
 		return nil
 	case errors.Is(err, ErrUnreachable):
 		return err
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
 		if rootErr := s.checkRoot(); rootErr != nil {
 			return rootErr
+		}
+		if errors.Is(err, syscall.ENOTDIR) { // an object where the name has a directory
+			return fmt.Errorf("%w: %w", ErrNotFound, err)
 		}
 		return err
 	}
 	for _, errno := range []syscall.Errno{
-		syscall.EACCES, syscall.EPERM, syscall.EIO, syscall.ENOTDIR, syscall.EROFS, syscall.ESTALE,
+		syscall.EACCES, syscall.EPERM, syscall.EIO, syscall.EROFS, syscall.ESTALE,
 		syscall.ENOTCONN, syscall.EHOSTDOWN, syscall.EHOSTUNREACH, syscall.ETIMEDOUT, syscall.ENXIO, syscall.ENODEV,
 		syscall.ELOOP,
 	} {
