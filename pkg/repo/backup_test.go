@@ -1,7 +1,8 @@
-package repo
+package repo_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"testing"
@@ -10,48 +11,68 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-const (
-	fullID = "20261123T083810Z-F"
-	incrID = "20261123T083811Z-I"
-)
+// readWAL reads a WAL file through.
+func readWAL(ctx context.Context, open func(context.Context, string) (io.ReadCloser, error), name string) ([]byte, error) {
+	r, err := open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(r)
+	return data, errors.Join(err, r.Close())
+}
 
-// writeChain stores a full backup and an incremental one on it.
-func writeChain(t testing.TB, c *Cluster) (full, incr []*File) {
+// fullFiles has each kind of file, in several frames.
+func fullFiles(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
+	version, err1 := plain(ctx, w, "PG_VERSION", []byte("15\n"))
+	r, err2 := rel(ctx, w, "base/5/16384", 1000, 1, 128, run(0, 300), run(310, 690))
+	filemap, err3 := plain(ctx, w, "global/pg_filenode.map", bytes.Repeat([]byte("x"), 3<<20+5))
+	if err := errors.Join(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	r.Whole, r.Zero = true, []repo.BlockRun{run(300, 10)}
+	return []*repo.File{
+		{Path: ".", Kind: repo.KindDir, Mode: 0o700},
+		version,
+		{Path: "base", Kind: repo.KindDir, Mode: 0o700},
+		r,
+		filemap,
+		{Path: "pg_tblspc/16999", Kind: repo.KindLink, Link: "/srv/space"},
+	}, nil
+}
+
+// storeChain stores a full backup and an incremental one on it.
+func storeChain(t testing.TB, c *repo.Cluster) (full []*repo.File) {
 	t.Helper()
-	full = writeBackup(t, c, testManifest(fullID, "", 0x2000028), func(w *PackWriter) []*File {
-		r := rel(t, w, "base/5/16384", 1000, 1, 128, BlockRun{0, 300}, BlockRun{310, 690})
-		r.Whole, r.Zero = true, []BlockRun{{300, 10}}
-		return []*File{
-			{Path: ".", Kind: KindDir, Mode: 0o700},
-			plain(t, w, "PG_VERSION", []byte("15\n")),
-			{Path: "base", Kind: KindDir, Mode: 0o700},
-			r,
-			plain(t, w, "global/pg_filenode.map", bytes.Repeat([]byte("x"), 3<<20+5)),
-			{Path: "pg_tblspc/16999", Kind: KindLink, Link: "/srv/space"},
+	full, err := store(t.Context(), c, testManifest(fullID, "", 0x2000028), fullFiles)
+	must(t, err)
+	_, err = store(t.Context(), c, testManifest(incrID, fullID, 0x3000028), func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
+		version, err1 := plain(ctx, w, "PG_VERSION", []byte("15!\n"))
+		r, err2 := rel(ctx, w, "base/5/16384", 900, 2, 128, run(3, 1), run(299, 3), run(880, 20))
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
 		}
-	})
-	incr = writeBackup(t, c, testManifest(incrID, fullID, 0x3000028), func(w *PackWriter) []*File {
-		r := rel(t, w, "base/5/16384", 900, 2, 128, BlockRun{3, 1}, BlockRun{299, 3}, BlockRun{880, 20})
-		r.Zero = []BlockRun{{500, 2}}
+		r.Zero = []repo.BlockRun{run(500, 2)}
 		same := *full[4]
 		same.Whole, same.Frames = false, nil
-		return []*File{full[0], plain(t, w, "PG_VERSION", []byte("15!\n")), r, &same}
+		return []*repo.File{full[0], version, r, &same}, nil
 	})
-	return full, incr
+	must(t, err)
+	return full
 }
 
 // What was written is what is read, entry by entry and byte by byte.
 func TestBackupRoundTrip(t *testing.T) {
-	c := newTestCluster(t)
+	c := newTestCluster(t, newTestStore(t))
 	ctx := t.Context()
-	full, _ := writeChain(t, c)
-	m, err := c.Backup(ctx, LatestFull)
+	full := storeChain(t, c)
+	m, err := c.Backup(ctx, repo.LatestFull)
 	must(t, err)
 	r, err := c.OpenBackup(ctx, m)
 	must(t, err)
-	var got []*File
+	var got []*repo.File
 	for f, err := range r.Files(ctx) {
 		must(t, err)
 		got = append(got, f)
@@ -69,30 +90,26 @@ func TestBackupRoundTrip(t *testing.T) {
 	if err != nil || !bytes.Equal(control, bytes.Repeat([]byte{7}, pg.ControlFileSize)) {
 		t.Errorf("control: %d bytes, %v", len(control), err)
 	}
-	wal, err := r.OpenWAL(ctx, "000000010000000000000002")
-	must(t, err)
-	data, err := io.ReadAll(wal)
-	if err != nil || !bytes.Equal(data, make([]byte, 3<<20)) {
+	data, err := readWAL(ctx, r.OpenWAL, walSeg)
+	if err != nil || !bytes.Equal(data, make([]byte, 70_000)) {
 		t.Errorf("WAL: %d bytes, %v", len(data), err)
 	}
-	must(t, wal.Close())
-	must(t, r.Close())
-	_, err = r.OpenWAL(ctx, "000000010000000000000003")
-	if !errors.Is(err, ErrNotFound) {
+	if _, err = r.OpenWAL(ctx, "000000010000000000000003"); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("WAL that is not carried: %v", err)
 	}
+	must(t, r.Close())
 }
 
 // A chain gives each block from the newest backup that has it, and the hash of each as well.
 func TestChainReadsNewestBlocks(t *testing.T) {
-	c := newTestCluster(t)
+	c := newTestCluster(t, newTestStore(t))
 	ctx := t.Context()
-	writeChain(t, c)
-	m, err := c.Backup(ctx, Latest)
-	must(t, err)
-	ch, err := c.OpenChain(ctx, m)
-	must(t, err)
-	want := make([]byte, 900*8192)
+	storeChain(t, c)
+	want := map[string][]byte{
+		".": {}, "PG_VERSION": []byte("15!\n"), "base/5/16384": make([]byte, 900*8192),
+		"global/pg_filenode.map": bytes.Repeat([]byte("x"), 3<<20+5),
+		"control":                bytes.Repeat([]byte{7}, pg.ControlFileSize), walSeg: make([]byte, 70_000),
+	}
 	for b := range 900 {
 		version := uint64(1)
 		switch {
@@ -101,38 +118,46 @@ func TestChainReadsNewestBlocks(t *testing.T) {
 		case b == 3, b >= 299 && b < 302, b >= 880:
 			version = 2
 		}
-		copy(want[b*8192:], testPage(version<<32|uint64(b)))
+		copy(want["base/5/16384"][b*8192:], testPage(version<<32|uint64(b)))
 	}
-	var paths []string
-	for cf, err := range ch.Files(ctx) {
-		must(t, err)
-		paths = append(paths, cf.Path)
-		got, err := readChainFile(ctx, ch, cf)
-		must(t, err)
-		switch cf.Path {
-		case "PG_VERSION":
-			if string(got) != "15!\n" {
-				t.Errorf("PG_VERSION: %q", got)
-			}
-		case "global/pg_filenode.map":
-			if !bytes.Equal(got, bytes.Repeat([]byte("x"), 3<<20+5)) {
-				t.Errorf("pg_filenode.map: differs")
-			}
-		case "base/5/16384":
-			if !bytes.Equal(got, want) {
-				t.Error("relation differs")
-			}
-			hashes, err := cf.PageHashes(ctx, ch, pg.DefaultGeometry())
-			must(t, err)
-			for b := range 900 {
-				if hashes[b] != PageHash(pg.Page(want[b*8192:][:8192])) {
-					t.Errorf("hash of block %d is another page's", b)
-				}
-			}
+	got, err := readAll(ctx, c, repo.Latest)
+	must(t, err)
+	for name := range want {
+		if !bytes.Equal(want[name], got[name]) {
+			t.Errorf("%s: differs", name)
 		}
 	}
-	if d := cmp.Diff([]string{".", "PG_VERSION", "base/5/16384", "global/pg_filenode.map"}, paths); d != "" {
-		t.Error(d)
+	if len(got) != len(want) {
+		t.Errorf("%d files, want %d", len(got), len(want))
+	}
+}
+
+// The hash of each block is known without reading a pack.
+func TestPageHashesOfChain(t *testing.T) {
+	c := newTestCluster(t, newTestStore(t))
+	ctx := t.Context()
+	storeChain(t, c)
+	m, err := c.Backup(ctx, repo.Latest)
+	must(t, err)
+	ch, err := c.OpenChain(ctx, m)
+	must(t, err)
+	for cf, err := range ch.Files(ctx) {
+		must(t, err)
+		if cf.Versions[0].Kind != repo.KindRelation {
+			continue
+		}
+		data, err := readChainFile(ctx, ch, cf)
+		must(t, err)
+		hashes, err := cf.PageHashes(ctx, ch, pg.DefaultGeometry())
+		must(t, err)
+		if len(hashes) != 900 {
+			t.Errorf("%d hashes, want 900", len(hashes))
+		}
+		for b, h := range hashes {
+			if h != repo.PageHash(pg.Page(data[b*8192:][:8192])) {
+				t.Errorf("the hash of block %d is another page's", b)
+			}
+		}
 	}
 	must(t, ch.Close())
 }

@@ -22,7 +22,8 @@ type frameReader struct {
 	frames uint32
 	tail   end // of what was read so far
 	ended  bool
-	stored end // what the end frame says
+	whole  bool // the last frame's header was right: next can go on although the payload was not
+	stored end  // what the end frame says
 	buf    []byte
 	head   [frameHeaderSize]byte
 }
@@ -30,18 +31,23 @@ type frameReader struct {
 // newFrameReader reads the object's header.
 func newFrameReader(r io.ReaderAt, size int64, name string) (*frameReader, error) {
 	fr := &frameReader{name: name, size: size}
-	fr.r = bufio.NewReaderSize(io.NewSectionReader(r, 0, size), int(min(readAhead, max(size, 16))))
+	return fr, fr.start(io.NewSectionReader(r, 0, size))
+}
+
+// start reads the object's header from r, which gives the whole object.
+func (fr *frameReader) start(r io.Reader) error {
+	fr.r = bufio.NewReaderSize(r, int(min(readAhead, max(fr.size, 16))))
 	b := make([]byte, objectHeaderSize)
 	n, err := io.ReadFull(fr.r, b)
 	if err != nil && !isShort(err) {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", fr.name, err)
 	}
 	fr.header, fr.objSum, err = parseObjectHeader(b[:n])
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", fr.name, err)
 	}
 	fr.off = objectHeaderSize
-	return fr, nil
+	return nil
 }
 
 // isShort says whether a read came to the end of the data.
@@ -65,14 +71,12 @@ func (fr *frameReader) next() (h frameHeader, payload []byte, err error) {
 	if err != nil {
 		return h, nil, fmt.Errorf("%s: offset %d: %w", fr.name, at, err)
 	}
-	fr.frames++
-	fr.tail.Raw += uint64(h.Raw)
-	fr.tail.Items += uint64(h.Count)
 	return h, payload, nil
 }
 
 // read gives the frame at fr.off, whatever its kind.
 func (fr *frameReader) read() (frameHeader, []byte, error) {
+	fr.whole = false
 	n, err := io.ReadFull(fr.r, fr.head[:])
 	if err != nil && !isShort(err) {
 		return frameHeader{}, nil, err
@@ -91,10 +95,16 @@ func (fr *frameReader) read() (frameHeader, []byte, error) {
 		}
 		return h, nil, err
 	}
+	fr.off += frameHeaderSize + int64(h.Stored)
+	if h.Kind != frameEnd {
+		fr.whole = true
+		fr.frames++
+		fr.tail.Raw += uint64(h.Raw)
+		fr.tail.Items += uint64(h.Count)
+	}
 	if err := h.verifyPayload(fr.buf); err != nil {
 		return h, nil, err
 	}
-	fr.off += frameHeaderSize + int64(h.Stored)
 	return h, fr.buf, nil
 }
 

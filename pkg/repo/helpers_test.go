@@ -1,9 +1,10 @@
-package repo
+package repo_test
 
 import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -11,41 +12,58 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-// testSystem is the system identifier of the clusters in tests.
-const testSystem = 7_300_000_000_000_000_001
+const (
+	// testSystem is the system identifier of the clusters in tests.
+	testSystem = 7_300_000_000_000_000_001
 
-func testInfo() ClusterInfo {
-	return ClusterInfo{Name: "main", SystemIdentifier: testSystem, PGVersion: 150018, Geometry: pg.DefaultGeometry()}
+	fullID = "20261123T083810Z-F"
+	incrID = "20261123T083811Z-I"
+	walSeg = "000000010000000000000002"
+)
+
+var zstd = repo.Compression{Codec: repo.CodecZstd}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
-// newTestCluster makes a repository in a new directory.
-func newTestCluster(t testing.TB) *Cluster {
+func testInfo() repo.ClusterInfo {
+	return repo.ClusterInfo{Name: "main", SystemIdentifier: testSystem, PGVersion: 150018, Geometry: pg.DefaultGeometry()}
+}
+
+// newTestStore gives a store on a new directory.
+func newTestStore(t testing.TB) repo.Store {
 	t.Helper()
-	st, err := OpenStore(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, _, err := Init(t.Context(), st, testInfo())
-	if err != nil {
-		t.Fatal(err)
-	}
+	st, err := repo.OpenStore(t.Context(), t.TempDir())
+	must(t, err)
+	return st
+}
+
+// newTestCluster makes a cluster's entry.
+func newTestCluster(t testing.TB, st repo.Store) *repo.Cluster {
+	t.Helper()
+	c, _, err := repo.Init(t.Context(), st, testInfo())
+	must(t, err)
 	return c
 }
 
 // testManifest is what a backup engine would hand to Commit.
-func testManifest(id, parent string, start pg.LSN) *Manifest {
-	_, kind, err := ParseID(id)
+func testManifest(id, parent string, start pg.LSN) *repo.Manifest {
+	begun, kind, err := repo.ParseID(id)
 	if err != nil {
 		panic(err)
 	}
-	at := time.Date(2026, 11, 23, 8, 38, 10, 0, time.UTC)
-	return &Manifest{
-		ID: id, Cluster: "main", Type: kind, Parent: parent, Status: StatusOK, Timeline: 1,
-		StartLSN: start, StopLSN: start + 0x110, StartedAt: at, FinishedAt: at.Add(time.Minute),
+	return &repo.Manifest{
+		ID: id, Cluster: "main", Type: kind, Parent: parent, Status: repo.StatusOK, Timeline: 1,
+		StartLSN: start, StopLSN: start + 0x110, StartedAt: begun, FinishedAt: begun.Add(time.Minute),
 		SystemIdentifier: testSystem, PGVersion: 150018, Geometry: pg.DefaultGeometry(),
-		WAL: WALNeed{Mode: WALArchived, Segments: []string{"000000010000000000000002"}}, Version: "test",
+		WAL: repo.WALNeed{Mode: repo.WALCarried, Segments: []string{walSeg}}, Version: "test",
 		BackupLabel: "label",
 	}
 }
@@ -61,93 +79,135 @@ func testPage(seed uint64) pg.Page {
 	return p
 }
 
-// rel writes the blocks of runs as frames of at most perFrame pages and gives the entry of a relation of n blocks.
-func rel(t testing.TB, w *PackWriter, path string, n pg.BlockNumber, version uint64, perFrame int, runs ...BlockRun) *File {
-	t.Helper()
-	f := &File{
-		Path: path, Kind: KindRelation, Mode: 0o600, UID: 26, GID: 26, ModTime: time.Unix(1_790_000_000, 5).UTC(),
-		Size: int64(n) * int64(pg.DefaultGeometry().BlockSize), Identity: Identity{Device: 8, Inode: 77, ModTime: 3},
+// run is the blocks [first, first+count).
+func run(first, count pg.BlockNumber) repo.BlockRun { return repo.BlockRun{First: first, Count: count} }
+
+// rel writes the blocks of runs as frames of at most perFrame pages and gives the entry of a relation of n blocks. The
+// content of a page follows from its version and number.
+func rel(ctx context.Context, w *repo.PackWriter, path string, n pg.BlockNumber, version uint64, perFrame int, runs ...repo.BlockRun) (*repo.File, error) {
+	f := &repo.File{
+		Path: path, Kind: repo.KindRelation, Mode: 0o600, UID: 26, GID: 26, ModTime: time.Unix(1_790_000_000, 5).UTC(),
+		Size: int64(n) * int64(pg.DefaultGeometry().BlockSize), Identity: repo.Identity{Device: 8, Inode: 77, ModTime: 3},
 	}
 	var raw []byte
 	var hashes []uint64
-	var in []BlockRun
-	flush := func() {
+	var in []repo.BlockRun
+	flush := func() error {
 		if len(raw) == 0 {
-			return
+			return nil
 		}
-		fr, err := w.WriteFrame(t.Context(), raw, hashes)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fr, err := w.WriteFrame(ctx, raw, hashes)
 		fr.Runs = in
 		f.Frames = append(f.Frames, fr)
 		raw, hashes, in = nil, nil, nil
+		return err
 	}
 	for _, r := range runs {
 		for b := r.First; b < r.First+r.Count; b++ {
 			p := testPage(version<<32 | uint64(b))
 			raw = append(raw, p...)
-			hashes = append(hashes, PageHash(p))
-			if k := len(in); k > 0 && in[k-1].end() == uint64(b) {
+			hashes = append(hashes, repo.PageHash(p))
+			if k := len(in); k > 0 && in[k-1].First+in[k-1].Count == b {
 				in[k-1].Count++
 			} else {
-				in = append(in, BlockRun{b, 1})
+				in = append(in, run(b, 1))
 			}
-			if len(hashes) == perFrame {
-				flush()
+			if len(hashes) < perFrame {
+				continue
+			}
+			if err := flush(); err != nil {
+				return nil, err
 			}
 		}
 	}
-	flush()
-	return f
+	return f, flush()
 }
 
 // plain writes a file of bytes.
-func plain(t testing.TB, w *PackWriter, path string, data []byte) *File {
-	t.Helper()
-	f := &File{Path: path, Kind: KindFile, Mode: 0o600, Size: int64(len(data)), Whole: true, Sum: xxhash.Sum64(data), ModTime: time.Unix(9, 0).UTC()}
+func plain(ctx context.Context, w *repo.PackWriter, path string, data []byte) (*repo.File, error) {
+	f := &repo.File{
+		Path: path, Kind: repo.KindFile, Mode: 0o600, Size: int64(len(data)), Whole: true,
+		Sum: xxhash.Sum64(data), ModTime: time.Unix(9, 0).UTC(),
+	}
 	for len(data) > 0 {
-		n := min(len(data), MaxFrame)
-		fr, err := w.WriteFrame(t.Context(), data[:n], nil)
+		n := min(len(data), repo.MaxFrame)
+		fr, err := w.WriteFrame(ctx, data[:n], nil)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		f.Frames = append(f.Frames, fr)
 		data = data[n:]
 	}
-	return f
+	return f, nil
 }
 
-// writeBackup stores a backup of what fill gives.
-func writeBackup(t testing.TB, c *Cluster, m *Manifest, fill func(w *PackWriter) []*File) []*File {
-	t.Helper()
-	ctx := t.Context()
-	b, err := c.CreateBackup(ctx, m.ID, Compression{Codec: CodecZstd})
+// fill writes the content of a backup and gives its entries.
+type fill func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error)
+
+// store writes and commits a backup. After a failure it is aborted, as an engine does.
+func store(ctx context.Context, c *repo.Cluster, m *repo.Manifest, fill fill) (files []*repo.File, err error) {
+	b, err := c.CreateBackup(ctx, m.ID, zstd)
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, b.Abort(ctx))
+		}
+	}()
 	w := b.NewPackWriter()
-	files := fill(w)
-	must(t, w.Close(ctx))
+	if files, err = fill(ctx, w); err != nil {
+		return nil, err
+	}
+	if err := w.Close(ctx); err != nil {
+		return nil, err
+	}
 	for _, f := range files {
-		must(t, b.AppendFile(ctx, f))
+		if err := b.AppendFile(ctx, f); err != nil {
+			return nil, err
+		}
 	}
-	must(t, b.PutControl(ctx, bytes.Repeat([]byte{7}, pg.ControlFileSize)))
-	must(t, b.PutWAL(ctx, "000000010000000000000002", bytes.NewReader(make([]byte, 3<<20))))
-	must(t, b.Commit(ctx, m))
-	must(t, b.Abort(ctx))
-	return files
+	if err := b.PutControl(ctx, bytes.Repeat([]byte{7}, pg.ControlFileSize)); err != nil {
+		return nil, err
+	}
+	if err := b.PutWAL(ctx, walSeg, bytes.NewReader(make([]byte, 70_000))); err != nil {
+		return nil, err
+	}
+	return files, b.Commit(ctx, m)
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
+// smallFull is a full backup of three objects of a few kilobytes.
+func smallFull(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
+	version, err1 := plain(ctx, w, "PG_VERSION", []byte("15\n"))
+	r, err2 := rel(ctx, w, "base/5/16384", 6, 1, 2, run(0, 2), run(3, 3))
+	if err := errors.Join(err1, err2); err != nil {
+		return nil, err
+	}
+	r.Whole, r.Zero = true, []repo.BlockRun{run(2, 1)}
+	return []*repo.File{version, {Path: "base", Kind: repo.KindDir, Mode: 0o700}, r}, nil
+}
+
+// smallIncr goes with smallFull.
+func smallIncr(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
+	r, err := rel(ctx, w, "base/5/16384", 5, 2, 2, run(1, 1))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
+	same := &repo.File{Path: "PG_VERSION", Kind: repo.KindFile, Size: 3, Sum: xxhash.Sum64String("15\n")}
+	return []*repo.File{same, {Path: "base", Kind: repo.KindDir, Mode: 0o700}, r}, nil
 }
 
-// content gives the bytes of a file of a chain, as a restore would write them.
-func readChainFile(ctx context.Context, ch *Chain, cf *ChainFile) ([]byte, error) {
+// storeSmallChain stores both.
+func storeSmallChain(t testing.TB, c *repo.Cluster) {
+	t.Helper()
+	_, err := store(t.Context(), c, testManifest(fullID, "", 0x2000028), smallFull)
+	must(t, err)
+	_, err = store(t.Context(), c, testManifest(incrID, fullID, 0x3000028), smallIncr)
+	must(t, err)
+}
+
+// readChainFile gives the bytes of a file of a chain, as a restore would write them.
+func readChainFile(ctx context.Context, ch *repo.Chain, cf *repo.ChainFile) ([]byte, error) {
 	g := pg.DefaultGeometry()
 	pieces, _, err := cf.Resolve(g)
 	if err != nil {
@@ -159,7 +219,7 @@ func readChainFile(ctx context.Context, ch *Chain, cf *ChainFile) ([]byte, error
 		if raw, err = ch.Backups[p.Depth].ReadFrame(ctx, p.Frame, raw); err != nil {
 			return nil, err
 		}
-		if cf.Versions[0].Kind == KindFile {
+		if cf.Versions[0].Kind == repo.KindFile {
 			copy(out[p.Offset:], raw)
 			continue
 		}
@@ -177,4 +237,36 @@ func readChainFile(ctx context.Context, ch *Chain, cf *ChainFile) ([]byte, error
 		}
 	}
 	return out, nil
+}
+
+// readAll reads a backup as a restore does: chain, every file, control file and carried WAL.
+func readAll(ctx context.Context, c *repo.Cluster, id string) (map[string][]byte, error) {
+	m, err := c.Backup(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	ch, err := c.OpenChain(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for cf, err := range ch.Files(ctx) {
+		if err == nil {
+			files[cf.Path], err = readChainFile(ctx, ch, cf)
+		}
+		if err == nil && cf.Versions[0].Kind == repo.KindFile && xxhash.Sum64(files[cf.Path]) != cf.Versions[0].Sum {
+			err = repo.ErrCorrupt
+		}
+		if err != nil {
+			return nil, errors.Join(err, ch.Close())
+		}
+	}
+	files["control"], err = ch.Backups[0].Control(ctx)
+	for _, name := range m.WAL.Segments {
+		if err != nil {
+			break
+		}
+		files[name], err = readWAL(ctx, ch.Backups[0].OpenWAL, name)
+	}
+	return files, errors.Join(err, ch.Close())
 }
