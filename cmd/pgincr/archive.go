@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
+	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/wal"
 )
@@ -32,12 +34,48 @@ func (c *archivePushCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	if err := verifyOwner(cluster, c.Path); err != nil {
+		return err
+	}
 	r, err := wal.Push(ctx, cluster.WAL(z), c.Path)
+	if errors.Is(err, fs.ErrExist) {
+		return &archivedError{err}
+	}
 	if err != nil {
 		return err
 	}
-	p.log.Debug("archived", "file", r.Name, "mapped", r.Mapped, "reason", r.MapReason)
+	if pg.IsWALFileName(r.Name) && !r.Mapped {
+		p.log.Warn("archived without a page map", "file", r.Name, "reason", r.MapReason)
+		return nil
+	}
+	p.log.Debug("archived", "file", r.Name, "mapped", r.Mapped)
 	return nil
+}
+
+// archivedError: the archive has another file of that name.
+type archivedError struct{ err error }
+
+func (e *archivedError) Error() string { return e.err.Error() }
+
+func (e *archivedError) Unwrap() error { return e.err }
+
+// verifyOwner refuses segments of another cluster. What is no segment, or cannot be read as one, is
+// archived as PostgreSQL wants it.
+func verifyOwner(cluster *repo.Cluster, path string) error {
+	name := filepath.Base(path)
+	if !pg.IsWALFileName(name) && !pg.IsPartialWALFileName(name) {
+		return nil
+	}
+	id, err := wal.SystemIdentifier(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	if err != nil || id == cluster.Info.SystemIdentifier {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", name, &repo.SystemIdentifierError{
+		Cluster: cluster.Info.Name, Have: cluster.Info.SystemIdentifier, Want: id,
+	})
 }
 
 type archiveGetCommand struct {

@@ -16,8 +16,10 @@ type grammar struct {
 	Restore     restoreCommand     `cmd:"" help:"Write a data directory from a backup and what it is built on."`
 	List        listCommand        `cmd:"" help:"List the backups of a cluster."`
 	Show        showCommand        `cmd:"" help:"Show one backup."`
+	Verify      verifyCommand      `cmd:"" help:"Prove that backups can be restored, without restoring them."`
 	ArchivePush archivePushCommand `cmd:"" name:"archive-push" help:"Store a WAL file and its page map: for archive_command."`
 	ArchiveGet  archiveGetCommand  `cmd:"" name:"archive-get" help:"Fetch a WAL file: for restore_command."`
+	Pagemap     pagemapCommand     `cmd:"" help:"Look at page maps, or make those that are missing."`
 	Version     versionCommand     `cmd:"" help:"Show the version of pgincr and of the formats it knows."`
 	Completion  completionCommand  `cmd:"" help:"Print the completion script of a shell."`
 }

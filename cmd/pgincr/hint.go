@@ -73,7 +73,10 @@ func connectHint(e *server.ConnectError) string {
 func repoHint(err error) string {
 	var missing *missingClusterError
 	var other *repo.SystemIdentifierError
+	var archived *archivedError
 	switch {
+	case errors.As(err, &archived):
+		return "two servers archive into this cluster, or one was set back: give each its own --cluster"
 	case errors.As(err, &missing):
 		return "create it with pgincr init, or name another with --cluster"
 	case errors.As(err, &other):

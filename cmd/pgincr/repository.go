@@ -17,8 +17,11 @@ func (e *missingClusterError) Error() string {
 	return fmt.Sprintf("repository %s: no cluster %q", e.Repo, e.Cluster)
 }
 
-// openStore opens the repository of the common flags.
+// openStore opens the repository of the common flags, in which the cluster may have an entry or not.
 func (p *program) openStore(ctx context.Context) (repo.Store, error) {
+	if err := repo.VerifyClusterName(p.common.Cluster); err != nil {
+		return nil, &usageError{err: err}
+	}
 	st, err := repo.OpenStore(ctx, p.common.Repo)
 	if err != nil && !errors.Is(err, repo.ErrUnreachable) {
 		return nil, &usageError{err: err}

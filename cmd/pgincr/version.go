@@ -4,6 +4,7 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/server"
 )
 
@@ -47,7 +48,7 @@ func (c *versionCommand) Run(p *program) error {
 		Version:  buildVersion(),
 		Go:       runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Formats:  map[string]format{"repository": {Read: []int{1}, Write: 1}},
+		Formats:  map[string]format{"repository": {Read: []int{repo.FormatVersion}, Write: repo.FormatVersion}},
 	}
 	for major := server.OldestMajor; major <= server.NewestMajor; major++ {
 		v.Servers = append(v.Servers, major)
