@@ -24,7 +24,7 @@ func (r *run) attempts(ctx context.Context) error {
 			return err
 		}
 		wrong = mapErr.Error()
-		r.warn("page map: %s; copying again by page scan", wrong)
+		r.warnings.add("page map: %s; copying again by page scan", wrong)
 	}
 }
 
@@ -102,7 +102,7 @@ func (r *run) copier(b *repo.BackupWriter, src *chosen) *copier {
 		walker: walker{
 			root: r.o.DataDir, major: r.info.Major(),
 			versionDir: pg.TablespaceVersionDir(r.info.Major(), control.CatalogVersion),
-			warn:       func(s string) { r.warn("%s", s) },
+			skipped:    &warnings{log: r.o.Log},
 		},
 		planner:   planner{geometry: control.Geometry},
 		start:     r.at.start,
@@ -219,19 +219,19 @@ func (r *run) report(out copied, src *chosen) {
 	}
 	sortCorrupt(m.CorruptPages)
 	if out.more > 0 {
-		r.warn("%d more corrupt pages are not listed", out.more)
+		r.warnings.add("%d more corrupt pages are not listed", out.more)
 	}
 	for _, path := range out.orphans {
-		r.warn("%s: lies behind a short segment of its relation, not part of the backup", path)
+		r.warnings.add("%s: lies behind a short segment of its relation, not part of the backup", path)
 	}
 	if src != nil {
 		m.BytesRead += src.bytesRead()
 		if src.cross != nil {
 			m.CrossFindings = src.cross.sorted()
 			if src.cross.more > 0 {
-				r.warn("%d more differences between map and scan are not listed", src.cross.more)
+				r.warnings.add("%d more differences between map and scan are not listed", src.cross.more)
 			}
 		}
 	}
-	m.Warnings = append([]string{}, r.warnings...)
+	m.Warnings = append(r.warnings.all(), out.skipped...)
 }

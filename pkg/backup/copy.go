@@ -43,16 +43,19 @@ type copied struct {
 	corrupt []repo.CorruptPage
 	more    int64 // corrupt pages that are not listed
 	future  futurePages
+	skipped []string // warnings of the walk
 }
 
 // run copies everything except global/pg_control.
 func (c *copier) run(ctx context.Context) (copied, error) {
-	parts := make(chan part)
+	parts, walked := make(chan part), make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(parts)
+		defer close(walked)
 		return c.dispatch(ctx, parts)
 	})
+	g.Go(func() error { return c.measure(ctx, walked) })
 	workers := make([]*worker, c.jobs)
 	for i := range workers {
 		w := &worker{
@@ -78,7 +81,7 @@ func (c *copier) run(ctx context.Context) (copied, error) {
 
 // collect joins what the workers found.
 func (c *copier) collect(workers []*worker) copied {
-	out := copied{tally: c.window.tally}
+	out := copied{tally: c.window.tally, skipped: c.skipped.all()}
 	for _, w := range workers {
 		out.read += w.read
 		out.corrupt = append(out.corrupt, w.corrupt...)
@@ -123,7 +126,7 @@ func (c *copier) dispatch(ctx context.Context, parts chan<- part) error {
 func (c *copier) one(ctx context.Context, seq uint64, e *entry, parents *parents,
 	parts chan<- part,
 ) error {
-	c.progress.addTotal(e.size)
+	c.progress.addSeen(e.size)
 	if e.kind != entryFile {
 		if err := c.window.begin(ctx, seq, 0); err != nil {
 			return err

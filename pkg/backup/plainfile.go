@@ -9,6 +9,7 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
+	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -22,6 +23,8 @@ func (w *worker) plainFile(ctx context.Context, t *target, f *os.File) (*repo.Fi
 		return nil, err
 	}
 	size := info.Size()
+	cold := pagecache.Missing(f, 0, size, nil)
+	defer func() { pagecache.Drop(f, cold) }()
 	file := t.file(repo.KindFile)
 	if size > int64(len(w.buf)) && t.parent != nil && t.parent.Versions[0].Size == size {
 		// Too long to be kept until its hash is known: it is read once more if it differs.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -29,7 +30,10 @@ func Run(ctx context.Context, s Session, c *repo.Cluster, o Options) (m *repo.Ma
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
-	r := &run{o: o, s: s, c: c, info: s.Info(), walDir: filepath.Join(o.DataDir, "pg_wal")}
+	r := &run{
+		o: o, s: s, c: c, info: s.Info(), walDir: filepath.Join(o.DataDir, "pg_wal"),
+		warnings: warnings{log: o.Log},
+	}
 	if err := r.take(ctx); err != nil {
 		return nil, err
 	}
@@ -53,13 +57,7 @@ type run struct {
 	history  []byte         // file of the timeline
 	walMode  walMode
 	held     bool // a slot holds WAL
-	warnings []string
-}
-
-func (r *run) warn(format string, args ...any) {
-	text := fmt.Sprintf(format, args...)
-	r.o.Log.Warn(text)
-	r.warnings = append(r.warnings, text)
+	warnings warnings
 }
 
 // take does everything between lock and unlock.
@@ -129,6 +127,10 @@ func (r *run) prepare(ctx context.Context) ([]*repo.Manifest, error) {
 			Cluster: r.c.Info.Name, Have: id, Want: control.SystemIdentifier,
 		}
 	}
+	if _, err := os.Lstat(filepath.Join(r.o.DataDir, "postgresql.conf")); err != nil {
+		r.warnings.add("postgresql.conf is not in the data directory: " +
+			"the server's configuration is not part of the backup")
+	}
 	var list []*repo.Manifest
 	if r.o.Incremental {
 		if list, err = candidates(ctx, r.c, r.o.Parent); err != nil {
@@ -176,7 +178,7 @@ func (r *run) begin() {
 		kind, parent = repo.TypeIncremental, r.parent.ID
 	}
 	if r.fullWhy != "" && r.parent != nil {
-		r.warn("%s; building on %s", r.fullWhy, parent)
+		r.warnings.add("%s; building on %s", r.fullWhy, parent)
 		r.fullWhy = ""
 	}
 	control := r.at.control

@@ -23,14 +23,14 @@ type walker struct {
 	root       string // the data directory
 	major      int
 	versionDir string // pg.TablespaceVersionDir
-	warn       func(string)
+	skipped    *warnings
 	// inside are the directories below root that are the targets of tablespace links:
 	// they are copied as tablespaces only (sendDir in backup/basebackup.c).
 	inside map[string]bool
 }
 
 // walk yields the entries; the data directory itself is "." among them.
-func (w *walker) walk(ctx context.Context) iter.Seq2[*entry, error] {
+func (w walker) walk(ctx context.Context) iter.Seq2[*entry, error] {
 	return func(yield func(*entry, error) bool) {
 		if err := w.findInside(); err != nil {
 			yield(nil, err)
@@ -140,9 +140,9 @@ func (w *walker) one(ctx context.Context, path string, yield yieldFunc) bool {
 		e.rel, e.isRel = pg.ParseRelPath(path)
 		return yield(e, nil)
 	case st.kind&fs.ModeSymlink != 0:
-		w.warn(fmt.Sprintf("%s: a symbolic link, not part of the backup", path))
+		w.skipped.add("%s: a symbolic link, not part of the backup", path)
 	default:
-		w.warn(fmt.Sprintf("%s: a special file, not part of the backup", path))
+		w.skipped.add("%s: a special file, not part of the backup", path)
 	}
 	return true
 }
@@ -194,7 +194,7 @@ func (w *walker) tablespace(ctx context.Context, path string, st stat, yield yie
 		}
 		e.kind, e.link, e.size = entryLink, target, 0
 	case !st.kind.IsDir():
-		w.warn(fmt.Sprintf("%s: neither link nor directory, not part of the backup", path))
+		w.skipped.add("%s: neither link nor directory, not part of the backup", path)
 		return true
 	}
 	if !yield(e, nil) {

@@ -1,10 +1,13 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -76,6 +79,9 @@ func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Co
 	}
 	r.m.WAL = repo.WALNeed{Mode: repo.WALArchived, Segments: names}
 	if r.walMode.archive {
+		if err := r.archiveHistory(ctx, names); err != nil {
+			return err
+		}
 		missing, err := r.awaitArchive(ctx, names)
 		if err != nil || missing == "" {
 			return err
@@ -84,7 +90,7 @@ func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Co
 		if !r.walMode.fallback {
 			return errors.New(why)
 		}
-		r.warn("%s; the backup carries its WAL", why)
+		r.warnings.add("%s; the backup carries its WAL", why)
 		c = r.newCarrier(b)
 	}
 	r.m.WAL.Mode = repo.WALCarried
@@ -93,6 +99,32 @@ func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Co
 		return err
 	}
 	return c.finish(ctx, names, max(flushed, r.m.StopLSN))
+}
+
+// archiveHistory puts history files into the archive that it lacks: a server archives each once, when
+// its timeline begins, which may be before this archive did.
+func (r *run) archiveHistory(ctx context.Context, names []string) error {
+	archive := r.c.WAL(r.o.Compression)
+	for _, name := range names {
+		if _, ok := pg.ParseHistoryFileName(name); !ok {
+			continue
+		}
+		has, err := archive.Has(ctx, name)
+		if err != nil {
+			return err
+		}
+		if has {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(r.walDir, name))
+		if err != nil {
+			return err
+		}
+		if err := archive.Put(ctx, name, bytes.NewReader(b)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 const archivePause = 100 * time.Millisecond

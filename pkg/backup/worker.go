@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -81,6 +82,7 @@ func (w *worker) relationPart(ctx context.Context, p part, f *os.File) (r partRe
 	if err := w.wanted(ctx, p, f, &set); err != nil {
 		return r, err
 	}
+	defer pagecache.Drop(f, w.prefetch(p, f, &set))
 	r.end = p.to
 	at := p.from
 	for first, n := range set.Runs(p.from, p.to) {
@@ -101,6 +103,29 @@ func (w *worker) relationPart(ctx context.Context, p part, f *os.File) (r partRe
 		}
 	}
 	return r, w.flush(ctx, &r)
+}
+
+// prefetch begins to read what is not in the page cache yet, and tells what that is, so that it can be
+// dropped again: the server's pages must not make room for a backup's.
+func (w *worker) prefetch(p part, f *os.File, set *pagemap.Set) (cold []pagecache.Span) {
+	size := int64(w.page)
+	if w.verifyAll {
+		cold = pagecache.Missing(f, int64(p.from)*size, int64(p.to-p.from)*size, cold)
+	} else {
+		for first, n := range set.Runs(p.from, p.to) {
+			cold = pagecache.Missing(f, int64(first)*size, int64(n)*size, cold)
+		}
+	}
+	if p.parent != nil {
+		pagecache.Random(f) // every run is asked for; what lies between is not wanted
+	}
+	if p.sparse || w.limit != nil {
+		return cold // to fetch a hole makes pages for it; to fetch ahead evades the limit
+	}
+	for _, s := range cold {
+		pagecache.Fetch(f, s)
+	}
+	return cold
 }
 
 // wanted fills set with the blocks of the part that must come from today's file.
