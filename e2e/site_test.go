@@ -17,8 +17,6 @@ type site struct {
 	t    testing.TB
 	pg   *pgtest.Cluster
 	repo string
-	dir  string // for restores
-	n    int
 }
 
 // backup is the JSON of a backup as docs/cli.md promises it.
@@ -71,7 +69,7 @@ func newLonelySite(t testing.TB, install pgtest.Install, opts ...pgtest.Option) 
 // siteOf binds an existing cluster to a repository.
 func siteOf(t testing.TB, cl *pgtest.Cluster, repo string) *site {
 	t.Helper()
-	s := &site{t: t, pg: cl, repo: repo, dir: pgtest.TempDir(t)}
+	s := &site{t: t, pg: cl, repo: repo}
 	s.ok("init", "-D", cl.DataDir)
 	return s
 }
@@ -154,8 +152,7 @@ func (s *site) backup(code int, args ...string) backup {
 // restore restores a backup into a new directory and gives its path.
 func (s *site) restore(id string, args ...string) string {
 	s.t.Helper()
-	s.n++
-	dir := filepath.Join(s.dir, fmt.Sprintf("r%d", s.n))
+	dir := filepath.Join(pgtest.TempDir(s.t), "data")
 	s.ok(append([]string{"restore", id, "-D", dir}, args...)...)
 	return dir
 }
