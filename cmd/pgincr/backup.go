@@ -59,6 +59,11 @@ func (c *backupCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return err
 	}
+	if c.Parent != "" {
+		if _, err := findBackup(ctx, cluster, c.Parent); err != nil {
+			return err
+		}
+	}
 	s, err := c.connect(ctx)
 	if err != nil {
 		return err
@@ -105,9 +110,6 @@ const maxCorruptListed = 20
 
 // report prints the result. Corrupt pages are findings.
 func (c *backupCommand) report(p *program, m *repo.Manifest) error {
-	for _, w := range m.Warnings {
-		p.log.Warn(w)
-	}
 	for i, page := range m.CorruptPages {
 		if i == maxCorruptListed {
 			p.log.Warn("more corrupt pages", "count", len(m.CorruptPages)-i, "see", "pgincr show "+m.ID)
@@ -115,12 +117,22 @@ func (c *backupCommand) report(p *program, m *repo.Manifest) error {
 		}
 		p.log.Warn("corrupt page", "path", page.Path, "block", page.Block, "cause", page.Cause)
 	}
+	for i, f := range m.CrossFindings {
+		if i == maxCorruptListed {
+			break
+		}
+		p.log.Warn("changed page is not in the page map", "path", f.Path, "block", f.Block, "cause", f.Cause)
+	}
 	var err error
 	switch {
 	case c.JSON:
 		err = p.printJSON(m)
 	case !p.common.Quiet:
 		err = p.printBackup(m)
+	}
+	if err == nil && len(m.CrossFindings) > 0 {
+		err = findings("backup %s: complete; the page map lacked %d pages that the page scan found changed",
+			m.ID, len(m.CrossFindings))
 	}
 	if err == nil && len(m.CorruptPages) > 0 {
 		err = findings("backup %s: complete, with %d corrupt pages", m.ID, len(m.CorruptPages))

@@ -14,9 +14,8 @@ var errNoBackup = errors.New("the cluster has no backups")
 
 // chooseBackup gives the newest backup from which recovery can end at the
 // target: it was complete before the target's time or position. backups come
-// oldest first. With neither it is the newest. A backup that was taken on
-// a timeline of its own right is not told apart here: recovery refuses it.
-func chooseBackup(backups []*repo.Manifest, lsn string, at time.Time, timeline string) (*repo.Manifest, error) {
+// oldest first. With neither it is the newest.
+func chooseBackup(backups []*repo.Manifest, lsn string, at time.Time) (*repo.Manifest, error) {
 	var limit pg.LSN
 	if lsn != "" {
 		var err error
@@ -29,7 +28,7 @@ func chooseBackup(backups []*repo.Manifest, lsn string, at time.Time, timeline s
 		if m.Status != repo.StatusOK {
 			continue
 		}
-		if limit != 0 && m.StopLSN > limit || !at.IsZero() && m.FinishedAt.After(at) {
+		if limit != 0 && m.StopLSN > limit || !at.IsZero() && at.Before(m.FinishedAt.Truncate(time.Second)) {
 			continue
 		}
 		best = m

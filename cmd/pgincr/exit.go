@@ -8,6 +8,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/restore"
 	"github.com/pgincr/pgincr/pkg/server"
 )
 
@@ -39,6 +40,7 @@ func exitCode(err error, recovery bool) int {
 	var usage *usageError
 	var findings *findingsError
 	var connect *server.ConnectError
+	var option *restore.OptionError
 	switch {
 	case err == nil:
 		return exitDone
@@ -49,6 +51,8 @@ func exitCode(err error, recovery bool) int {
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &connect) && connect.Cause == server.BadSettings:
+		return exitUsage
+	case errors.As(err, &option):
 		return exitUsage
 	case errors.As(err, &findings):
 		return exitFindings

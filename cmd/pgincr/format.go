@@ -27,16 +27,16 @@ func (p *program) printTable(rows []string) error {
 	return w.Flush()
 }
 
-// bytesText prints a number of bytes as PostgreSQL's pg_size_pretty does, with one decimal.
+// bytesText prints a number of bytes in PostgreSQL's units, which are powers of 1024, with one decimal.
 func bytesText(n int64) string {
 	const step = 1024
-	if n < 10*step {
+	if n < step {
 		return fmt.Sprintf("%d bytes", n)
 	}
 	v := float64(n)
 	for _, unit := range []string{"kB", "MB", "GB", "TB"} {
 		v /= step
-		if v < 9999.95 {
+		if v < 999.95 {
 			return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") + " " + unit
 		}
 	}

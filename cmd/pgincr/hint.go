@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"syscall"
 
+	"github.com/pgincr/pgincr/pkg/backup"
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/restore"
 	"github.com/pgincr/pgincr/pkg/server"
 )
 
@@ -23,10 +25,12 @@ func hintFor(err error) string {
 	if errors.Is(err, context.Canceled) {
 		return "" // somebody wanted it
 	}
-	if h := serverHint(err); h != "" {
-		return h
+	for _, hint := range []func(error) string{serverHint, backupHint, restoreHint, repoHint} {
+		if h := hint(err); h != "" {
+			return h
+		}
 	}
-	return repoHint(err)
+	return ""
 }
 
 // serverHint covers what a server refuses.
@@ -72,6 +76,7 @@ func connectHint(e *server.ConnectError) string {
 // repoHint covers repositories and directories.
 func repoHint(err error) string {
 	var missing *missingClusterError
+	var absent *missingBackupError
 	var other *repo.SystemIdentifierError
 	var archived *archivedError
 	switch {
@@ -79,6 +84,8 @@ func repoHint(err error) string {
 		return "two servers archive into this cluster, or one was set back: give each its own --cluster"
 	case errors.As(err, &missing):
 		return "create it with pgincr init, or name another with --cluster"
+	case errors.As(err, &absent):
+		return "pgincr list shows those there are"
 	case errors.As(err, &other):
 		return "this is another PostgreSQL cluster: give it a --cluster name of its own"
 	case errors.Is(err, repo.ErrLocked):
@@ -88,11 +95,65 @@ func repoHint(err error) string {
 	case errors.Is(err, repo.ErrCorrupt):
 		return "pgincr verify tells which backups are still whole"
 	case errors.Is(err, repo.ErrUnreachable):
-		return "is the repository mounted, its path right, and readable for this user?"
+		return "is it mounted, its path right, and readable for this user? pgincr init makes a new one"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return "make room and run it again; what was written has been removed"
 	case errors.Is(err, fs.ErrPermission):
 		return "run pgincr as the user that owns the cluster's files, usually postgres"
+	}
+	return ""
+}
+
+// backupHint covers what keeps a backup from being taken.
+func backupHint(err error) string {
+	var foreign *backup.ForeignDirectoryError
+	var source *backup.SourceError
+	var mapped *backup.MapError
+	switch {
+	case errors.As(err, &foreign):
+		return "-D must be what SHOW data_directory says on the server that -h and -p name, on this host"
+	case errors.As(err, &source):
+		return "--page-map auto takes a source that is complete, and says which and why"
+	case errors.As(err, &mapped):
+		return "this is a bug of pgincr, please report it; --page-map lsn does without the map"
+	}
+	return ""
+}
+
+// restoreHint covers what keeps a restore from being done.
+func restoreHint(err error) string {
+	var target *restore.TargetError
+	var space *restore.SpaceError
+	var wal *restore.WALError
+	var reach *restore.ReachError
+	switch {
+	case errors.As(err, &target):
+		return targetHint(target)
+	case errors.As(err, &space):
+		return "make room, or choose other places with -D, -T and --waldir"
+	case errors.As(err, &wal):
+		return "a file that turns up again can still be stored with pgincr archive-push; otherwise restore an older backup"
+	case errors.As(err, &reach):
+		return "name another backup, or leave the choice to pgincr; pgincr list shows where each begins"
+	}
+	return ""
+}
+
+func targetHint(e *restore.TargetError) string {
+	switch e.Problem {
+	case restore.NotEmpty:
+		return "choose an empty directory, or rewrite this one in place with --delta"
+	case restore.HalfRestored:
+		return "empty it, or complete it with --delta"
+	case restore.ServerRunning:
+		return "stop the server first, or choose another directory"
+	case restore.NotData:
+		return "--delta is for a data directory; restore without it into an empty directory"
+	case restore.Overlaps:
+		return "give each tablespace a directory of its own with -T OLD=NEW"
+	case restore.UnknownSpace:
+		return "pgincr show lists the tablespaces of a backup"
+	case restore.NotDirectory, restore.NotAbsolute, restore.RestoreRunning, restore.OtherCluster:
 	}
 	return ""
 }

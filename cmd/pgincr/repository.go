@@ -42,6 +42,22 @@ func (p *program) openCluster(ctx context.Context) (*repo.Cluster, error) {
 	return c, err
 }
 
+// missingBackupError: the cluster has no backup of that name.
+type missingBackupError struct{ Cluster, Backup string }
+
+func (e *missingBackupError) Error() string {
+	return fmt.Sprintf("cluster %q: no backup %s", e.Cluster, e.Backup)
+}
+
+// findBackup loads the backup that an id, latest or latest-full means.
+func findBackup(ctx context.Context, cluster *repo.Cluster, id string) (*repo.Manifest, error) {
+	m, err := cluster.Backup(ctx, id)
+	if errors.Is(err, repo.ErrNotFound) {
+		return nil, &missingBackupError{Cluster: cluster.Info.Name, Backup: id}
+	}
+	return m, err
+}
+
 // verifyOutside refuses a repository within the data directory: a backup would contain
 // itself, and whoever loses the directory loses both.
 func verifyOutside(repository, pgdata string) error {

@@ -22,8 +22,13 @@ type restoreCommand struct {
 	TablespaceMapping []assignment `short:"T" sep:"none" placeholder:"OLD=NEW" help:"Another directory for a tablespace; may be repeated."`
 	Delta             bool         `help:"Rewrite an existing data directory in place, touching only what differs."`
 	DryRun            bool         `help:"Say what would be done and do nothing."`
+	WALDir            string       `name:"waldir" placeholder:"DIR" help:"Another directory for pg_wal."`
 	Standby           bool         `help:"Set up a standby instead of a primary."`
 	PrimaryConninfo   string       `placeholder:"CONNSTR" help:"Where the standby streams from; passwords belong into ~/.pgpass."`
+
+	PreserveArchiveMode bool `help:"Leave archive_mode on in a copy of the cluster; normally it is switched off there."`
+	KeepOnFailure       bool `help:"Leave what was written when the restore fails."`
+	IgnoreSpace         bool `help:"Restore though the file systems seem too small; for those that compress."`
 
 	targetFlags `embed:"" group:"target"`
 }
@@ -84,9 +89,11 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return &usageError{err: fmt.Errorf("--tablespace-mapping: %w", err), command: "pgincr restore"}
 	}
-	target, at, err := c.target()
-	if err != nil {
-		return &usageError{err: err, command: "pgincr restore"}
+	var at time.Time
+	if c.TargetTime != "" {
+		if at, err = restore.ParseTargetTime(c.TargetTime); err != nil {
+			return &usageError{err: fmt.Errorf("--target-time: %w", err), command: "pgincr restore"}
+		}
 	}
 	executable, err := os.Executable()
 	if err != nil {
@@ -101,18 +108,22 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	o := restore.Options{
-		Target:          absolute(c.PGData),
-		Jobs:            p.common.jobs(),
-		TablespaceMap:   spaces,
-		RestoreCommand:  walRestoreCommand(executable, p.common),
-		TargetOptions:   target,
-		Standby:         c.Standby,
-		PrimaryConninfo: c.PrimaryConninfo,
-		Delta:           c.Delta,
-		DryRun:          c.DryRun,
-		Log:             p.log,
-		Progress:        new(restore.Progress),
-		Clock:           p.clock,
+		Target:              absolute(c.PGData),
+		Jobs:                p.common.jobs(),
+		TablespaceMap:       spaces,
+		WALDir:              c.WALDir,
+		RestoreCommand:      walRestoreCommand(executable, p.common),
+		TargetOptions:       c.options(),
+		Standby:             c.Standby,
+		PrimaryConninfo:     c.PrimaryConninfo,
+		PreserveArchiveMode: c.PreserveArchiveMode,
+		KeepOnFailure:       c.KeepOnFailure,
+		IgnoreSpace:         c.IgnoreSpace,
+		Delta:               c.Delta,
+		DryRun:              c.DryRun,
+		Log:                 p.log,
+		Progress:            new(restore.Progress),
+		Clock:               p.clock,
 	}
 	stop := p.watch(ctx, o.Progress.Snapshot)
 	r, err := restore.Run(ctx, cluster, m, o)
@@ -123,48 +134,26 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 	return c.report(p, r)
 }
 
-// target gives the recovery target, and its time if it is one that can be read.
-func (c *restoreCommand) target() (restore.TargetOptions, time.Time, error) {
-	o := restore.TargetOptions{
-		LSN: c.TargetLSN, XID: c.TargetXID, Name: c.TargetName, Immediate: c.Target == "immediate",
-		Exclusive: c.TargetExclusive, Timeline: c.TargetTimeline, Action: c.TargetAction,
+// options gives the target as package restore knows it.
+func (c *targetFlags) options() restore.TargetOptions {
+	return restore.TargetOptions{
+		Time: c.TargetTime, LSN: c.TargetLSN, XID: c.TargetXID, Name: c.TargetName,
+		Immediate: c.Target == "immediate", Exclusive: c.TargetExclusive,
+		Timeline: c.TargetTimeline, Action: c.TargetAction,
 	}
-	if c.TargetTime == "" {
-		return o, time.Time{}, nil
-	}
-	at, err := parseTime(c.TargetTime)
-	// In this form every server reads the same moment, whatever its TimeZone and DateStyle.
-	o.Time = at.UTC().Format("2006-01-02 15:04:05.999999") + "+00"
-	return o, at, err
-}
-
-// parseTime reads a moment as people write it for PostgreSQL; without a zone it is that of this host.
-func parseTime(s string) (time.Time, error) {
-	for _, layout := range []string{
-		time.RFC3339Nano, "2006-01-02 15:04:05.999999Z07:00", "2006-01-02 15:04:05.999999Z07",
-		"2006-01-02 15:04:05.999999 Z07:00", "2006-01-02 15:04:05.999999 Z07", "2006-01-02 15:04:05.999999 MST",
-		"2006-01-02T15:04:05.999999", "2006-01-02 15:04:05.999999", "2006-01-02 15:04Z07:00", "2006-01-02 15:04Z07",
-		"2006-01-02 15:04", "2006-01-02",
-	} {
-		at, err := time.ParseInLocation(layout, s, time.Local)
-		if _, offset := at.Zone(); err == nil && (layout[len(layout)-3:] != "MST" || s[len(s)-3:] == "UTC" || offset != 0) {
-			return at, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("--target-time: %q: want a time like 2026-11-23 08:30:00+01", s)
 }
 
 // choose gives the backup to start from: the one named, or the newest that was
 // complete before the target.
 func (c *restoreCommand) choose(ctx context.Context, cluster *repo.Cluster, at time.Time) (*repo.Manifest, error) {
 	if c.Backup != "" {
-		return cluster.Backup(ctx, c.Backup)
+		return findBackup(ctx, cluster, c.Backup)
 	}
 	all, err := cluster.Backups(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return chooseBackup(all, c.TargetLSN, at, c.TargetTimeline)
+	return chooseBackup(all, c.TargetLSN, at)
 }
 
 // report prints the result.

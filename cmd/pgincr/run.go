@@ -58,7 +58,10 @@ func (p *program) do(ctx context.Context, args []string) error {
 		parsed.BindTo(ctx, (*context.Context)(nil))
 		err = parsed.Run(p)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errNotArchived): // an answer, asked for at the end of every recovery
+		p.log.Info(err.Error())
+	case err != nil:
 		p.printError(err)
 	}
 	return err

@@ -22,7 +22,7 @@ func (c *showCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	m, err := cluster.Backup(ctx, c.Backup)
+	m, err := findBackup(ctx, cluster, c.Backup)
 	if err != nil {
 		return err
 	}

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 
-	"github.com/pgincr/pgincr/pkg/verify"
+	"github.com/pgincr/pgincr/pkg/repo"
 )
 
 type verifyCommand struct {
@@ -19,38 +21,172 @@ func (*verifyCommand) Help() string {
 		"page by page, and the WAL they need. Nothing is written. Exit code 3 says that a backup cannot be restored whole."
 }
 
+// verifyDocument is what verify --json prints.
+type verifyDocument struct {
+	Cluster string            `json:"cluster"`
+	OK      bool              `json:"ok"`
+	Backups []*verifiedBackup `json:"backups"`
+	Stats   repo.VerifyStats  `json:"stats"`
+}
+
+// verifiedBackup is the verdict on one backup: whether it can be restored, and what is wrong with its own objects or its chain.
+type verifiedBackup struct {
+	ID       string            `json:"id"`
+	OK       bool              `json:"ok"`
+	Problems []verifiedProblem `json:"problems"`
+	More     int               `json:"more_problems"`
+}
+
+type verifiedProblem struct {
+	Object string `json:"object,omitempty"` // of the repository
+	Path   string `json:"path,omitempty"`   // the file of the cluster that suffers
+	Cause  string `json:"cause"`
+}
+
+// maxProblems bounds what is listed for one backup.
+const maxProblems = 100
+
+func (b *verifiedBackup) add(p verifiedProblem) {
+	b.OK = false
+	if len(b.Problems) < maxProblems {
+		b.Problems = append(b.Problems, p)
+	} else {
+		b.More++
+	}
+}
+
 // Run implements the command.
 func (c *verifyCommand) Run(ctx context.Context, p *program) error {
 	cluster, err := p.openCluster(ctx)
 	if err != nil {
 		return err
 	}
-	progress := new(verify.Progress)
-	stop := p.watch(ctx, progress.Snapshot)
-	r, err := verify.Run(ctx, cluster, verify.Options{IDs: c.Backups, Jobs: p.common.jobs(), Progress: progress})
-	stop()
+	manifests, err := c.choose(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	d, err := p.verify(ctx, cluster, manifests)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		err = p.printJSON(r)
+		err = p.printJSON(d)
 	} else {
-		err = p.printVerified(r)
+		err = p.printVerified(d)
 	}
-	if err != nil || r.OK {
+	if err != nil || d.OK {
 		return err
 	}
 	bad := 0
-	for _, b := range r.Backups {
+	for _, b := range d.Backups {
 		if !b.OK {
 			bad++
 		}
 	}
-	return findings("cluster %q: %d of %d backups cannot be restored whole", p.common.Cluster, bad, len(r.Backups))
+	return findings("cluster %q: %d of %d backups cannot be restored whole", p.common.Cluster, bad, len(d.Backups))
 }
 
-func (p *program) printVerified(r *verify.Result) error {
-	for _, b := range r.Backups {
+// choose gives the backups named and what they are built on, or all.
+func (c *verifyCommand) choose(ctx context.Context, cluster *repo.Cluster) ([]*repo.Manifest, error) {
+	if len(c.Backups) == 0 {
+		return cluster.Backups(ctx)
+	}
+	var chosen []*repo.Manifest
+	seen := map[string]bool{}
+	for _, id := range c.Backups {
+		m, err := findBackup(ctx, cluster, id)
+		if err != nil {
+			return nil, err
+		}
+		chain, err := cluster.Chain(ctx, m)
+		if err != nil {
+			chain = []*repo.Manifest{m} // what is wrong with it will be told
+		}
+		for _, b := range chain {
+			if !seen[b.ID] {
+				seen[b.ID] = true
+				chosen = append(chosen, b)
+			}
+		}
+	}
+	return chosen, nil
+}
+
+// verify looks at backups, parents first, and at the archived WAL that they need.
+func (p *program) verify(ctx context.Context, cluster *repo.Cluster, manifests []*repo.Manifest) (*verifyDocument, error) {
+	d := &verifyDocument{Cluster: p.common.Cluster, OK: true, Backups: []*verifiedBackup{}}
+	byID := map[string]*verifiedBackup{}
+	var total int64
+	for _, m := range manifests {
+		b := &verifiedBackup{ID: m.ID, OK: true, Problems: []verifiedProblem{}}
+		d.Backups, byID[m.ID] = append(d.Backups, b), b
+		total += m.StoredBytes
+	}
+	v := cluster.NewVerifier(p.common.jobs(), func(problem repo.Problem) {
+		byID[problem.Backup].add(verifiedProblem{problem.Object, problem.Path, oneLine(problem.Err.Error())})
+	})
+	stop := p.watch(ctx, func() (string, int64, int64) { return "verify", v.Stats().Bytes, total })
+	defer stop()
+	archive := walVerifier{archive: cluster.WAL(repo.Compression{}), seen: map[string]error{}}
+	for _, m := range manifests {
+		ok, err := v.Backup(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		b := byID[m.ID]
+		b.OK = b.OK && ok
+		if m.WAL.Mode == repo.WALArchived {
+			for _, name := range m.WAL.Segments {
+				err := archive.verify(ctx, name)
+				if fatal := interrupted(ctx, err); fatal != nil {
+					return nil, fatal
+				}
+				if err != nil {
+					b.add(verifiedProblem{Object: "WAL segment " + name, Cause: oneLine(err.Error())})
+				}
+			}
+		}
+		d.OK = d.OK && b.OK
+	}
+	d.Stats = v.Stats()
+	return d, nil
+}
+
+// walVerifier reads archived WAL, each file once.
+type walVerifier struct {
+	archive *repo.WALArchive
+	seen    map[string]error
+}
+
+func (w *walVerifier) verify(ctx context.Context, name string) error {
+	if err, ok := w.seen[name]; ok {
+		return err
+	}
+	f, err := w.archive.Open(ctx, name)
+	if err == nil {
+		_, err = io.Copy(io.Discard, f)
+		err = errors.Join(err, f.Close())
+	}
+	if errors.Is(err, repo.ErrNotFound) {
+		err = errors.New("not in the archive")
+	}
+	w.seen[name] = err
+	return err
+}
+
+// interrupted gives the error that ends a verification: it tells nothing of what is stored.
+func interrupted(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if errors.Is(err, repo.ErrUnreachable) {
+		return err
+	}
+	return nil
+}
+
+func (p *program) printVerified(d *verifyDocument) error {
+	for _, b := range d.Backups {
 		if b.OK && p.common.Quiet {
 			continue
 		}
@@ -58,12 +194,11 @@ func (p *program) printVerified(r *verify.Result) error {
 		if !b.OK {
 			verdict = "DAMAGED"
 		}
-		if err := p.printf("%s  %s  %d files, %d frames, %s\n", b.ID, verdict, b.Files, b.Frames,
-			bytesText(b.Bytes)); err != nil {
+		if err := p.printf("%s  %s\n", b.ID, verdict); err != nil {
 			return err
 		}
 		for _, problem := range b.Problems {
-			if err := p.printf("  %s\n", problemText(problem)); err != nil {
+			if err := p.printf("  %s\n", problem); err != nil {
 				return err
 			}
 		}
@@ -73,20 +208,20 @@ func (p *program) printVerified(r *verify.Result) error {
 			}
 		}
 	}
-	return nil
+	if p.common.Quiet {
+		return nil
+	}
+	return p.printf("%d backups, %s in %d objects, %d pages\n", d.Stats.Backups, bytesText(d.Stats.Bytes),
+		d.Stats.Objects, d.Stats.Pages)
 }
 
-// problemText names the file, the block and the backup that stores them.
-func problemText(p verify.Problem) string {
-	text := p.Cause
-	if p.Block != nil {
-		text = fmt.Sprintf("block %d: %s", *p.Block, text)
+// String names the file of the cluster that suffers, or else the object at fault.
+func (p verifiedProblem) String() string {
+	switch {
+	case p.Path != "":
+		return fmt.Sprintf("%s: %s", p.Path, p.Cause)
+	case p.Object != "":
+		return fmt.Sprintf("%s: %s", p.Object, p.Cause)
 	}
-	if p.Path != "" {
-		text = p.Path + ": " + text
-	}
-	if p.In != "" {
-		text += fmt.Sprintf(" (stored in %s)", p.In)
-	}
-	return text
+	return p.Cause
 }

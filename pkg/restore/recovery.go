@@ -145,7 +145,7 @@ func (t *TargetOptions) verify(m *repo.Manifest) error {
 		}
 	}
 	if t.Time != "" {
-		at, err := parseTargetTime(t.Time)
+		at, err := ParseTargetTime(t.Time)
 		if err != nil {
 			return &OptionError{"target time", err.Error()}
 		}
@@ -193,8 +193,8 @@ func (t *TargetOptions) verifyForm() error {
 	return nil
 }
 
-// parseTargetTime reads a time with or without zone; without, it is this host's.
-func parseTargetTime(s string) (time.Time, error) {
+// ParseTargetTime reads a recovery target time, with or without zone; without, it is this host's.
+func ParseTargetTime(s string) (time.Time, error) {
 	s = strings.TrimSpace(s)
 	value, layouts := s, []string{time.DateOnly}
 	if n := len(time.DateOnly); len(s) > n && (s[n] == ' ' || s[n] == 'T') {

@@ -149,18 +149,18 @@ func TestParseTargetTime(t *testing.T) {
 		"2026-11-23 21:09:05.25+00", "2026-11-23T21:09:05.25Z", "2026-11-23 22:09:05.25 +01:00",
 		"2026-11-23 22:09:05.25+0100", "2026-11-23 21:09:05.25 UTC",
 	} {
-		if got, err := parseTargetTime(s); err != nil || !got.Equal(utc) {
+		if got, err := ParseTargetTime(s); err != nil || !got.Equal(utc) {
 			t.Errorf("%s: got %v, %v", s, got, err)
 		}
 	}
 	local := time.Date(2026, 11, 23, 21, 9, 0, 0, time.Local)
 	for _, s := range []string{"2026-11-23 21:09", "2026-11-23 21:09:00"} {
-		if got, err := parseTargetTime(s); err != nil || !got.Equal(local) {
+		if got, err := ParseTargetTime(s); err != nil || !got.Equal(local) {
 			t.Errorf("%s: got %v, %v", s, got, err)
 		}
 	}
 	for _, s := range []string{"", "now", "2026-11-23 21:09 XYZ", "23.11.2026", "2026-13-01 00:00"} {
-		if got, err := parseTargetTime(s); err == nil {
+		if got, err := ParseTargetTime(s); err == nil {
 			t.Errorf("%q: accepted as %v", s, got)
 		}
 	}
