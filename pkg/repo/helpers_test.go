@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -239,6 +240,31 @@ func readChainFile(ctx context.Context, ch *repo.Chain, cf *repo.ChainFile) ([]b
 	return out, nil
 }
 
+// checkSums compares a file's content with what the chain says of it: content checksum or page hashes.
+func checkSums(ctx context.Context, ch *repo.Chain, cf *repo.ChainFile, data []byte) error {
+	switch cf.Versions[0].Kind {
+	case repo.KindFile:
+		if xxhash.Sum64(data) != cf.Versions[0].Sum {
+			return repo.ErrCorrupt
+		}
+	case repo.KindRelation:
+		g := pg.DefaultGeometry()
+		hashes, err := cf.PageHashes(ctx, ch, g)
+		if err != nil {
+			return err
+		}
+		if len(hashes)*int(g.BlockSize) != len(data) {
+			return fmt.Errorf("%s: %d hashes for %d bytes", cf.Path, len(hashes), len(data))
+		}
+		for b, h := range hashes {
+			if h != repo.PageHash(pg.Page(data[b*int(g.BlockSize):][:g.BlockSize])) {
+				return fmt.Errorf("%s: the hash of block %d is another page's", cf.Path, b)
+			}
+		}
+	}
+	return nil
+}
+
 // readAll reads a backup as a restore does: chain, every file, control file and carried WAL.
 func readAll(ctx context.Context, c *repo.Cluster, id string) (map[string][]byte, error) {
 	m, err := c.Backup(ctx, id)
@@ -254,8 +280,8 @@ func readAll(ctx context.Context, c *repo.Cluster, id string) (map[string][]byte
 		if err == nil {
 			files[cf.Path], err = readChainFile(ctx, ch, cf)
 		}
-		if err == nil && cf.Versions[0].Kind == repo.KindFile && xxhash.Sum64(files[cf.Path]) != cf.Versions[0].Sum {
-			err = repo.ErrCorrupt
+		if err == nil {
+			err = checkSums(ctx, ch, cf, files[cf.Path])
 		}
 		if err != nil {
 			return nil, errors.Join(err, ch.Close())

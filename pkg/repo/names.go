@@ -41,7 +41,7 @@ func verifyObjectName(name string) error {
 
 // verifyElement refuses what cannot be one element of an object's name.
 func verifyElement(e string) error {
-	if e == "" || e[0] == '.' || len(e) > 200 {
+	if e == "" || e[0] == '.' || len(e) > 200 || strings.Contains(e, "/") {
 		return fmt.Errorf("%q cannot be part of a name", e)
 	}
 	for i := range len(e) {

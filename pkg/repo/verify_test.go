@@ -3,12 +3,12 @@ package repo_test
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
+	"path"
 	"strings"
 	"testing"
 
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/repo/storetest"
 )
 
 // verify gives what a Verifier reports of a backup and its chain.
@@ -46,42 +46,36 @@ func TestVerifyIntact(t *testing.T) {
 // Every single byte of a backup's objects is covered: whichever is changed, in whichever bit, verifying reports it and
 // names the object, and where reading depends on the byte, reading fails as well. Nothing wrong is ever read as right.
 func TestEveryFlippedByteIsNoticed(t *testing.T) {
-	st := newTestStore(t)
+	st := storetest.NewMemory()
 	c := newTestCluster(t, st)
 	storeSmallChain(t, c)
 	right, err := readAll(t.Context(), c, incrID)
 	must(t, err)
-	backups := filepath.Join(st.String(), "main", "backups")
-	must(t, filepath.WalkDir(backups, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+	for _, object := range st.Names() {
+		name, ok := strings.CutPrefix(object, "main/backups/")
+		if !ok {
+			continue
 		}
-		intact, err := os.ReadFile(path)
-		must(t, err)
-		name, err := filepath.Rel(backups, path)
-		must(t, err)
+		intact := st.Bytes(object)
 		step := 1
 		if len(intact) > 6000 {
-			step = 7 // the pack: header, frame headers and payloads are each hit many times
+			step = 3 // the pack: header, frame headers and payloads are each hit many times
 		}
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		must(t, err)
 		for i := 0; i < len(intact); i += step {
-			_, err := f.WriteAt([]byte{intact[i] ^ 1<<(i%8)}, int64(i))
-			must(t, err)
-			expectDamage(t, c, name, i, right)
-			_, err = f.WriteAt(intact[i:i+1], int64(i))
-			must(t, err)
+			damaged := bytes.Clone(intact)
+			damaged[i] ^= 1 << (i % 8)
+			st.Damage(object, damaged)
+			expectDamage(t, c, name, i, len(intact), right)
 		}
-		return f.Close()
-	}))
+		st.Damage(object, intact)
+	}
 	if ok, problems := verify(t, c, incrID); !ok {
 		t.Errorf("after repair: %q", problems)
 	}
 }
 
 // expectDamage checks what is said of one flipped byte of an object.
-func expectDamage(t *testing.T, c *repo.Cluster, name string, at int, right map[string][]byte) {
+func expectDamage(t *testing.T, c *repo.Cluster, name string, at, size int, right map[string][]byte) {
 	t.Helper()
 	where := fmt.Sprintf("%s, byte %d", name, at)
 	ok, problems := verify(t, c, incrID)
@@ -98,13 +92,46 @@ func expectDamage(t *testing.T, c *repo.Cluster, name string, at int, right map[
 	if err != nil {
 		return
 	}
-	for path, data := range right {
-		if !bytes.Equal(data, got[path]) {
-			t.Errorf("%s: %s is read wrong without an error", where, path)
+	for file, data := range right {
+		if !bytes.Equal(data, got[file]) {
+			t.Errorf("%s: %s is read wrong without an error", where, file)
 		}
 	}
-	object := filepath.Base(name)
-	if strings.HasPrefix(name, incrID) && !strings.HasSuffix(object, ".hashes") && object != "000001.pack" {
+	// Everything of the newest backup is read but the end frames of packs and page hashes.
+	object := path.Base(name)
+	if strings.HasPrefix(name, incrID) && (!strings.HasPrefix(object, "000001.") || at < size-64) {
 		t.Errorf("%s: reading notices nothing", where)
+	}
+}
+
+// An object that is missing, cut off, empty, or the one of another backup is noticed by verifying and before anything is read.
+func TestEveryReplacedObjectIsNoticed(t *testing.T) {
+	st := storetest.NewMemory()
+	c := newTestCluster(t, st)
+	storeSmallChain(t, c)
+	for _, object := range st.Names() {
+		name, ok := strings.CutPrefix(object, "main/backups/")
+		if !ok {
+			continue
+		}
+		intact := st.Bytes(object)
+		id, file, _ := strings.Cut(name, "/")
+		other := map[string]string{fullID: incrID, incrID: fullID}[id]
+		for what, data := range map[string][]byte{
+			"missing": nil, "cut off": intact[: len(intact)/2 : len(intact)/2], "empty": {}, "longer": append(bytes.Clone(intact), 0),
+			"another's": st.Bytes("main/backups/" + other + "/" + file),
+		} {
+			if bytes.Equal(data, intact) {
+				continue // the carried WAL is the same in both
+			}
+			st.Damage(object, data)
+			if _, problems := verify(t, c, incrID); len(problems) == 0 || !strings.Contains(strings.Join(problems, " "), id) {
+				t.Errorf("%s %s: verify says %q", name, what, problems)
+			}
+			if _, err := readAll(t.Context(), c, incrID); err == nil && name != fullID+"/control" { // which only its own restore reads
+				t.Errorf("%s %s: reading notices nothing", name, what)
+			}
+		}
+		st.Damage(object, intact)
 	}
 }

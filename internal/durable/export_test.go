@@ -1,0 +1,4 @@
+package durable
+
+// LinkNew is what file systems without RENAME_NOREPLACE use.
+var LinkNew = linkNew
