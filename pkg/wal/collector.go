@@ -13,6 +13,8 @@ type collector struct {
 	redos    []pg.LSN
 	findings []Finding
 	recent   *[recentRefs]blockRef // nil: none
+	// watch sees the records of the resource managers that are looked into; nil: nobody does.
+	watch func(r record, main []byte, lsn pg.LSN)
 }
 
 // recentRefs is how many references are remembered: WAL names the same few
@@ -26,6 +28,9 @@ func (c *collector) record(r record, lsn pg.LSN) error {
 		return err
 	}
 	if rmid := r.rmid(); rmid <= rmgrDBASE || r.info()&infoSpecialRelUpdate != 0 {
+		if c.watch != nil {
+			c.watch(r, main, lsn)
+		}
 		return c.special(r, main, lsn)
 	}
 	return nil

@@ -42,7 +42,7 @@ func newScanner() *scanner {
 // of the ascending marks where a record starts will be in found.
 func (s *scanner) reset(stop pg.LSN, marks ...pg.LSN) {
 	*s = scanner{
-		collector: collector{pages: pagemap.New(), recent: s.recent},
+		collector: collector{pages: pagemap.New(), recent: s.recent, watch: s.watch},
 		stop:      stop,
 		marks:     marks,
 		page:      s.page[:0],
