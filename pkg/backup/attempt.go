@@ -205,7 +205,7 @@ func (r *run) report(out copied, src *chosen) {
 	m.SizeBytes, m.FilesTotal = out.size+pg.ControlFileSize, out.files+1
 	m.BlocksTotal, m.BlocksStored = out.blocks, out.stored
 	m.BytesRead = out.read + pg.ControlFileSize
-	m.Tablespaces = out.tablespaces
+	m.Tablespaces = append([]pg.TablespaceLink{}, out.tablespaces...)
 	m.ClockStepped = pagescan.ClockStepped(r.started, r.o.Clock())
 	m.CorruptPages = append(m.CorruptPages, out.corrupt...)
 	for _, p := range out.future {
