@@ -14,8 +14,10 @@ type Archive interface {
 	// Open reads a file, or fails with fs.ErrNotExist.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
 	// List gives the names of the files of one timeline (segments, .partial,
-	// .backup), sorted; of timeline 0: the history files.
+	// .backup), sorted.
 	List(ctx context.Context, timeline uint32) ([]string, error)
+	// Timelines gives the timelines that have such files.
+	Timelines(ctx context.Context) ([]uint32, error)
 	// PutMap stores an encoded map beside the segments; an existing one stays.
 	PutMap(ctx context.Context, name string, data []byte) error
 	// GetMap reads one, or fails with fs.ErrNotExist.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -188,25 +189,45 @@ func (b *builder) joinPieces(pieces []*piece) (*Stretch, error) {
 // prove checks that the joined stretch holds the range from record to record,
 // and nothing in it that makes the map unreliable.
 func (b *builder) prove(ctx context.Context, s *Stretch) error {
-	last := b.Geometry.WALFileName(b.History.TimelineAt(b.to-1), b.Geometry.SegmentOf(b.to-1))
 	if s.End == b.to && s.missing() > 0 {
-		return b.incomplete(last, fmt.Sprintf("has a record that runs over %s, where the range ends", b.To), nil)
+		return b.incompleteAt(b.to-1, fmt.Sprintf("has a record that runs over %s, where the range ends", b.To))
 	}
 	for _, f := range s.Findings {
 		if f.Last >= b.from && f.First < b.to {
 			at := max(f.First, b.from)
-			n := b.Geometry.SegmentOf(at)
-			return b.incomplete(b.Geometry.WALFileName(b.History.TimelineAt(at), n),
-				fmt.Sprintf("is of no use at %s: %s", at, f.Reason), nil)
+			return b.incompleteAt(at, fmt.Sprintf("is of no use at %s: %s", at, f.Reason))
 		}
 	}
-	for _, redo := range s.Redos {
-		b.fromFound = b.fromFound || redo == b.from
+	if err := b.proveSwitches(s); err != nil {
+		return err
 	}
-	if b.fromFound {
+	if b.fromFound || slices.Contains(s.Redos, b.from) {
 		return nil
 	}
 	return b.proveFrom(ctx)
+}
+
+// proveSwitches checks that the WAL goes from timeline to timeline where the
+// history of the server does: two standbys may have been promoted to the same
+// timeline at different positions.
+func (b *builder) proveSwitches(s *Stretch) error {
+	// In front of the record that begins a timeline there can be an
+	// XLOG_FPW_CHANGE, of 32 bytes, and a page header (StartupXLOG).
+	const slack = 32 + longHeaderSize
+	ranges, err := b.History.Ranges(b.FromTimeline, b.From, b.To)
+	if err != nil {
+		return err
+	}
+	for i := 1; i < len(ranges); i++ {
+		tli, at := ranges[i].Timeline, ranges[i].Start
+		found := slices.ContainsFunc(s.Begins, func(t TimelineStart) bool {
+			return t.Timeline == tli && t.LSN >= at && t.LSN <= at+slack
+		})
+		if !found && at+slack < b.to {
+			return b.incompleteAt(at, fmt.Sprintf("does not begin timeline %d at %s, as the history of the server says", tli, at))
+		}
+	}
+	return nil
 }
 
 // proveFrom reads the first segment, whose map was found, for a record at from.
@@ -230,6 +251,11 @@ func (b *builder) incomplete(name, what string, err error) *IncompleteError {
 		reason += ": " + err.Error()
 	}
 	return &IncompleteError{Segment: name, Reason: reason, Err: err}
+}
+
+// incompleteAt names the segment that holds the byte at lsn.
+func (b *builder) incompleteAt(lsn pg.LSN, what string) *IncompleteError {
+	return b.incomplete(b.Geometry.WALFileName(b.History.TimelineAt(lsn), b.Geometry.SegmentOf(lsn)), what, nil)
 }
 
 // canceled says whether an error is the caller's own wish to stop.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"slices"
 	"sync"
 
@@ -88,28 +87,20 @@ func (m *mapMaker) list(ctx context.Context) ([]archived, error) {
 	if err != nil {
 		return nil, fmt.Errorf("page maps: %w", err)
 	}
-	timelines := map[pg.TimelineID]bool{1: true}
 	for _, name := range names {
 		m.have[name] = true
-		if tli, _, _, ok := ParseMapName(m.Geometry, name); ok {
-			timelines[tli] = true
-		}
 	}
-	if names, err = m.Archive.List(ctx, 0); err != nil {
-		return nil, fmt.Errorf("archived history files: %w", err)
-	}
-	for _, name := range names {
-		if tli, ok := pg.ParseHistoryFileName(name); ok {
-			timelines[tli] = true
-		}
+	timelines, err := m.Archive.Timelines(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("archived timelines: %w", err)
 	}
 	var segments []archived
-	for _, tli := range slices.Sorted(maps.Keys(timelines)) {
-		if names, err = m.Archive.List(ctx, uint32(tli)); err != nil {
+	for _, tli := range timelines {
+		if names, err = m.Archive.List(ctx, tli); err != nil {
 			return nil, fmt.Errorf("archived segments: %w", err)
 		}
 		for _, name := range names {
-			if t, n, err := m.Geometry.ParseWALFileName(name); err == nil && t == tli {
+			if t, n, err := m.Geometry.ParseWALFileName(name); err == nil && uint32(t) == tli {
 				segments = append(segments, archived{t, n})
 			}
 		}

@@ -11,6 +11,7 @@ type collector struct {
 	version  *version
 	pages    *pagemap.Map
 	redos    []pg.LSN
+	begins   []TimelineStart
 	findings []Finding
 	recent   *[recentRefs]blockRef // nil: none
 	// watch sees the records of the resource managers that are looked into; nil: nobody does.

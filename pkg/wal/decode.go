@@ -47,16 +47,16 @@ func decodeSegmentMap(b []byte) (*SegmentMap, error) {
 	m.SystemIdentifier, m.Start, m.End = d.uint64(), d.lsn(), d.lsn()
 	m.HeadLen = d.uint32()
 	m.Overwritten, m.First, m.FirstPrev, m.Last, m.TailStart = d.lsn(), d.lsn(), d.lsn(), d.lsn(), d.lsn()
-	var n [6]uint32
+	var n [7]uint32
 	for i := range n {
 		n[i] = d.uint32()
 	}
-	d.timelines(&m.Stretch, n[0])
-	d.redos(&m.Stretch, n[1])
-	d.findings(&m.Stretch, n[2])
-	m.Head = bytes.Clone(d.bytes(n[3])) // or the head would keep all of b in memory
-	m.Tail = bytes.Clone(d.bytes(n[4]))
-	pages := d.bytes(n[5])
+	m.Timelines, m.Begins = d.timelines(n[0]), d.timelines(n[1])
+	d.redos(&m.Stretch, n[2])
+	d.findings(&m.Stretch, n[3])
+	m.Head = bytes.Clone(d.bytes(n[4])) // or the head would keep all of b in memory
+	m.Tail = bytes.Clone(d.bytes(n[5]))
+	pages := d.bytes(n[6])
 	if d.short || len(d.b) > 0 {
 		return nil, errors.New("length contradicts the header")
 	}
@@ -112,14 +112,15 @@ func (d *mapDecoder) has(n uint32, size int) bool {
 	return !d.short && n > 0
 }
 
-func (d *mapDecoder) timelines(s *Stretch, n uint32) {
+func (d *mapDecoder) timelines(n uint32) []TimelineStart {
 	if !d.has(n, timelineSize) {
-		return
+		return nil
 	}
-	s.Timelines = make([]TimelineStart, n)
-	for i := range s.Timelines {
-		s.Timelines[i] = TimelineStart{Timeline: pg.TimelineID(d.uint32()), Page: d.lsn()}
+	list := make([]TimelineStart, n)
+	for i := range list {
+		list[i] = TimelineStart{Timeline: pg.TimelineID(d.uint32()), LSN: d.lsn()}
 	}
+	return list
 }
 
 func (d *mapDecoder) redos(s *Stretch, n uint32) {

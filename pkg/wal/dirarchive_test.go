@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -52,14 +53,33 @@ func (a *dirArchive) Open(_ context.Context, name string) (io.ReadCloser, error)
 }
 
 func (a *dirArchive) List(_ context.Context, timeline uint32) ([]string, error) {
+	return a.names(func(name string) bool { return strings.HasPrefix(name, fmt.Sprintf("%08X", timeline)) })
+}
+
+func (a *dirArchive) Timelines(context.Context) ([]uint32, error) {
+	names, err := a.names(pg.IsWALFileName)
+	var out []uint32
+	for _, name := range names {
+		tli, err := strconv.ParseUint(name[:8], 16, 32)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(out, uint32(tli)) {
+			out = append(out, uint32(tli))
+		}
+	}
+	return out, err
+}
+
+// names gives the names of the files that want wants, sorted.
+func (a *dirArchive) names(want func(string) bool) ([]string, error) {
 	entries, err := os.ReadDir(a.dir)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, e := range entries {
-		_, history := pg.ParseHistoryFileName(e.Name())
-		if history == (timeline == 0) && (history || strings.HasPrefix(e.Name(), fmt.Sprintf("%08X", timeline))) {
+		if want(e.Name()) {
 			names = append(names, e.Name())
 		}
 	}
@@ -93,20 +113,5 @@ func (a *dirArchive) ListMaps(context.Context) ([]string, error) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return names, nil
-}
-
-// segments gives the names of the whole segments of all timelines, sorted.
-func (a *dirArchive) segments() ([]string, error) {
-	entries, err := os.ReadDir(a.dir)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		if pg.IsWALFileName(e.Name()) {
-			names = append(names, e.Name())
-		}
-	}
 	return names, nil
 }

@@ -3,6 +3,7 @@ package wal
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -11,7 +12,7 @@ import (
 const (
 	mapMagic        = "pgincrWM"
 	mapVersion      = 1
-	mapHeaderSize   = 116
+	mapHeaderSize   = 120
 	mapChecksumSize = 4 // CRC-32C of all bytes before
 	timelineSize    = 12
 	redoSize        = 8
@@ -44,11 +45,11 @@ func (m *SegmentMap) AppendBinary(b []byte) ([]byte, error) {
 	b = appendUint64s(b, m.SystemIdentifier, uint64(m.Start), uint64(m.End))
 	b = appendUint32s(b, m.HeadLen)
 	b = appendUint64s(b, uint64(m.Overwritten), uint64(m.First), uint64(m.FirstPrev), uint64(m.Last), uint64(m.TailStart))
-	b = appendUint32s(b, uint32(len(m.Timelines)), uint32(len(m.Redos)), uint32(len(m.Findings)),
+	b = appendUint32s(b, uint32(len(m.Timelines)), uint32(len(m.Begins)), uint32(len(m.Redos)), uint32(len(m.Findings)),
 		uint32(len(m.Head)), uint32(len(m.Tail)), uint32(len(pages)))
-	for _, t := range m.Timelines {
+	for _, t := range slices.Concat(m.Timelines, m.Begins) {
 		b = appendUint32s(b, uint32(t.Timeline))
-		b = appendUint64s(b, uint64(t.Page))
+		b = appendUint64s(b, uint64(t.LSN))
 	}
 	for _, redo := range m.Redos {
 		b = appendUint64s(b, uint64(redo))
@@ -93,13 +94,13 @@ func (s *Stretch) verify() error {
 	switch {
 	case s.Start >= s.End || s.Start%size != 0 || s.End%size != 0:
 		return fmt.Errorf("from %s to %s: not whole segments of %d bytes", s.Start, s.End, size)
-	case len(s.Timelines) == 0 || s.Timelines[0].Timeline == 0 || s.Timelines[0].Page != s.Start:
+	case len(s.Timelines) == 0 || s.Timelines[0].Timeline == 0 || s.Timelines[0].LSN != s.Start:
 		return fmt.Errorf("no timeline at %s", s.Start)
 	}
 	for i, t := range s.Timelines[1:] {
-		if before := s.Timelines[i]; t.Timeline <= before.Timeline || t.Page <= before.Page || t.Page >= s.End {
+		if before := s.Timelines[i]; t.Timeline <= before.Timeline || t.LSN <= before.LSN || t.LSN >= s.End {
 			return fmt.Errorf("timeline %d from %s on after timeline %d from %s on",
-				t.Timeline, t.Page, before.Timeline, before.Page)
+				t.Timeline, t.LSN, before.Timeline, before.LSN)
 		}
 	}
 	for _, f := range s.Findings {

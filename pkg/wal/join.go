@@ -40,6 +40,7 @@ func (s *Stretch) join(n *Stretch, pages *pagemap.Map) error {
 		s.Last = n.Last
 	}
 	s.End = n.End
+	s.Begins = append(s.Begins, n.Begins...)
 	s.Redos = append(s.Redos, n.Redos...)
 	s.addFindings(n.Findings)
 	return nil
@@ -148,6 +149,7 @@ func (s *Stretch) crossing(r record, lsn pg.LSN, empty bool, pages *pagemap.Map)
 		s.First, s.FirstPrev = lsn, prev
 	}
 	s.Last = lsn
+	s.Begins = append(s.Begins, c.begins...)
 	s.Redos = append(s.Redos, c.redos...)
 	s.addFindings(c.findings)
 	return nil

@@ -139,7 +139,7 @@ func (s *scanner) finish() (*SegmentMap, error) {
 		return nil, s.err
 	}
 	s.finishOpen()
-	s.Redos, s.Findings = s.redos, s.findings
+	s.Begins, s.Redos, s.Findings = s.begins, s.redos, s.findings
 	return &SegmentMap{Stretch: s.Stretch, Pages: s.pages}, nil
 }
 

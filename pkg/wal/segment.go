@@ -186,10 +186,10 @@ func (b *builder) checkMap(m *SegmentMap, first, last pg.SegNo) error {
 	for i, t := range m.Timelines {
 		end := m.End
 		if i+1 < len(m.Timelines) {
-			end = m.Timelines[i+1].Page
+			end = m.Timelines[i+1].LSN
 		}
 		end = min(end, b.to)
-		page := max(t.Page, from)
+		page := max(t.LSN, from)
 		for ; page < end; page = (end - 1) / pg.LSN(g.WALBlockSize) * pg.LSN(g.WALBlockSize) {
 			if want := b.History.TimelineAt(page); want != t.Timeline {
 				return fmt.Errorf("page at %s is of timeline %d, the history of the server says %d",

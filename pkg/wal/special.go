@@ -82,7 +82,7 @@ func (c *collector) special(r record, main []byte, lsn pg.LSN) error {
 func (c *collector) xlog(op uint8, main []byte, lsn pg.LSN) error {
 	switch op {
 	case xlogCheckpointShutdown, xlogCheckpointOnline:
-		return c.checkpoint(main, lsn)
+		return c.checkpoint(op, main, lsn)
 	case xlogCheckpointRedo:
 		if c.version.checkpointWALLevel {
 			c.redos = append(c.redos, lsn)
@@ -91,6 +91,10 @@ func (c *collector) xlog(op uint8, main []byte, lsn pg.LSN) error {
 	case xlogParameterChange:
 		return c.walLevel(main, 20, lsn)
 	case xlogEndOfRecovery:
+		if len(main) < 16 {
+			return errShortData
+		}
+		c.timelines(main[8:], lsn)
 		if c.version.checkpointWALLevel {
 			return c.walLevel(main, 16, lsn)
 		}
@@ -106,9 +110,12 @@ func (c *collector) xlog(op uint8, main []byte, lsn pg.LSN) error {
 }
 
 // checkpoint takes struct CheckPoint (catalog/pg_control.h).
-func (c *collector) checkpoint(main []byte, lsn pg.LSN) error {
+func (c *collector) checkpoint(op uint8, main []byte, lsn pg.LSN) error {
 	if len(main) < 24 {
 		return errShortData
+	}
+	if op == xlogCheckpointShutdown {
+		c.timelines(main[8:], lsn)
 	}
 	c.redos = append(c.redos, pg.LSN(binary.LittleEndian.Uint64(main)))
 	if main[16] == 0 {
@@ -118,6 +125,14 @@ func (c *collector) checkpoint(main []byte, lsn pg.LSN) error {
 		return c.walLevel(main, 20, lsn)
 	}
 	return nil
+}
+
+// timelines takes ThisTimeLineID and PrevTimeLineID, which differ in the
+// record that begins a timeline.
+func (c *collector) timelines(p []byte, lsn pg.LSN) {
+	if tli := binary.LittleEndian.Uint32(p); tli != binary.LittleEndian.Uint32(p[4:]) {
+		c.begins = append(c.begins, TimelineStart{Timeline: pg.TimelineID(tli), LSN: lsn})
+	}
 }
 
 // walLevel takes the wal_level, an int, that main has at off.

@@ -41,16 +41,19 @@ type Stretch struct {
 	TailStart pg.LSN
 	Tail      []byte
 
+	// Begins are the records that begin a timeline: the first of it, or the
+	// second behind an XLOG_FPW_CHANGE.
+	Begins []TimelineStart
 	// Redos are the redo positions that checkpoint records of the stretch name.
 	Redos []pg.LSN
 	// Findings are the reasons not to rely on the map although it was read completely.
 	Findings []Finding
 }
 
-// TimelineStart is a page that is the first of a timeline in a stretch.
+// TimelineStart is where something on another timeline begins than what is before.
 type TimelineStart struct {
 	Timeline pg.TimelineID
-	Page     pg.LSN
+	LSN      pg.LSN
 }
 
 // Finding is a reason not to rely on a map of a range that has a position from
