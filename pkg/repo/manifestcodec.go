@@ -1,10 +1,13 @@
 package repo
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // encodeManifest gives the bytes of manifest.json. The same manifest gives the same bytes.
@@ -22,7 +25,55 @@ func encodeManifest(m *Manifest) ([]byte, error) {
 	if err := w.verify(); err != nil {
 		return nil, err
 	}
+	if err := w.eachPath(armor); err != nil {
+		return nil, err
+	}
 	return seal(&w)
+}
+
+// armorPrefix marks a string that JSON could not hold as it is. No path begins with a NUL byte.
+const armorPrefix = "\x00base64:"
+
+// armor makes a string valid UTF-8: paths and what the server hands out need not be.
+func armor(s string) (string, error) {
+	if utf8.ValidString(s) && !strings.HasPrefix(s, armorPrefix) {
+		return s, nil
+	}
+	return armorPrefix + base64.StdEncoding.EncodeToString([]byte(s)), nil
+}
+
+// unarmor is the inverse of armor.
+func unarmor(s string) (string, error) {
+	coded, ok := strings.CutPrefix(s, armorPrefix)
+	if !ok {
+		return s, nil
+	}
+	b, err := base64.StdEncoding.Strict().DecodeString(coded)
+	return string(b), err
+}
+
+// eachPath changes the strings whose every byte matters. Lists are copied before.
+func (m *Manifest) eachPath(change func(string) (string, error)) error {
+	m.Tablespaces = slices.Clone(m.Tablespaces)
+	m.CorruptPages = slices.Clone(m.CorruptPages)
+	m.CrossFindings = slices.Clone(m.CrossFindings)
+	all := []*string{&m.History, &m.BackupLabel, &m.TablespaceMap, &m.DataDirectory}
+	for i := range m.Tablespaces {
+		all = append(all, &m.Tablespaces[i].Path)
+	}
+	for i := range m.CorruptPages {
+		all = append(all, &m.CorruptPages[i].Path)
+	}
+	for i := range m.CrossFindings {
+		all = append(all, &m.CrossFindings[i].Path)
+	}
+	for _, s := range all {
+		var err error
+		if *s, err = change(*s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // orEmpty makes null an empty list.
@@ -39,7 +90,10 @@ func decodeManifest(data []byte, id string) (*Manifest, error) {
 	if err := unseal(data, m); err != nil {
 		return nil, err
 	}
-	err := m.verify()
+	err := m.eachPath(unarmor)
+	if err == nil {
+		err = m.verify()
+	}
 	if err == nil && m.ID != id {
 		err = fmt.Errorf("it is of backup %q", m.ID)
 	}

@@ -37,13 +37,15 @@ func seal(v any) ([]byte, error) {
 	if !ok || !bytes.HasPrefix(b, []byte(sealOpen)) {
 		return nil, fmt.Errorf("%T does not begin with its format", v)
 	}
-	b = append(b, sealSum...)
-	b = fmt.Appendf(b, "%0*x%s", sumDigits, xxhash.Sum64(b), sealClose)
+	b = append(appendSum(append(b, sealSum...)), sealClose...)
 	if len(b) > maxSealed {
 		return nil, fmt.Errorf("document of %d bytes, more than %d", len(b), maxSealed)
 	}
 	return b, nil
 }
+
+// appendSum appends the checksum of b.
+func appendSum(b []byte) []byte { return fmt.Appendf(b, "%0*x", sumDigits, xxhash.Sum64(b)) }
 
 // unseal verifies a sealed document and decodes it into v, strictly.
 func unseal(data []byte, v any) error {
@@ -78,7 +80,7 @@ func sealedBody(data []byte) (body []byte, intact bool) {
 	}
 	sealed, digits := rest[:len(rest)-sumDigits], rest[len(rest)-sumDigits:]
 	body, ok = bytes.CutSuffix(sealed, []byte(sealSum))
-	return body, ok && string(digits) == fmt.Sprintf("%0*x", sumDigits, xxhash.Sum64(sealed))
+	return body, ok && bytes.Equal(appendSum(sealed[:len(sealed):len(sealed)])[len(sealed):], digits)
 }
 
 // sealedFormat reads the version, which stands at the same place in every format.
