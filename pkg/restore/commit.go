@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -102,9 +103,9 @@ func (r *run) copySegment(ctx context.Context, d *dir, name string) (err error) 
 	return r.disk.settle(out)
 }
 
-// openWAL reads a WAL file from the backup or from the archive.
+// openWAL reads a WAL file from the backup, if it carries it, or from the archive.
 func (r *run) openWAL(ctx context.Context, name string) (io.ReadCloser, error) {
-	if r.plan.backup.WAL.Mode == repo.WALCarried {
+	if need := r.plan.backup.WAL; need.Mode == repo.WALCarried && slices.Contains(need.Segments, name) {
 		return r.plan.chain.Backups[0].OpenWAL(ctx, name)
 	}
 	return r.archive.Open(ctx, name)

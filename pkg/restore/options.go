@@ -19,6 +19,9 @@ type Options struct {
 	// RestoreCommand is what postgresql.auto.conf gets as restore_command where WAL comes
 	// from the archive. Without it the WAL that the backup needs is copied into pg_wal.
 	RestoreCommand string
+	// ForeignWAL says that RestoreCommand gets WAL from elsewhere: then what the
+	// repository's archive lacks is no reason to refuse.
+	ForeignWAL bool
 	TargetOptions
 	Standby         bool
 	PrimaryConninfo string

@@ -22,7 +22,9 @@ type Plan struct {
 	WALStart     pg.LSN              `json:"wal_start_lsn"`
 	WALStop      pg.LSN              `json:"wal_stop_lsn"` // consistent from here on
 	WALFiles     []string            `json:"wal_files"`    // needed to get there
-	Space        []Space             `json:"space"`
+	// WALReach is how far the archived WAL goes without a gap; absent where recovery does not use it.
+	WALReach pg.LSN  `json:"wal_reach_lsn,omitzero"`
+	Space    []Space `json:"space"`
 }
 
 // Space compares what one file system is asked for with what it has.

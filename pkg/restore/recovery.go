@@ -149,7 +149,7 @@ func (t *TargetOptions) verify(m *repo.Manifest) error {
 		if err != nil {
 			return &OptionError{"target time", err.Error()}
 		}
-		if at.Before(m.FinishedAt.Truncate(time.Second)) {
+		if at.Before(m.FinishedAt) {
 			return &ReachError{Target: t.Time, Backup: m.ID,
 				Reason: fmt.Sprintf("it ended at %s", m.FinishedAt.UTC().Format(time.RFC3339))}
 		}

@@ -126,7 +126,7 @@ func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
 	if err != nil {
 		return err
 	}
-	if err := r.plan.verifyWAL(ctx, r.archive); err != nil {
+	if err := r.plan.verifyWAL(ctx, r.archive, r.o.ForeignWAL); err != nil {
 		return err
 	}
 	m := r.plan.backup
@@ -140,6 +140,9 @@ func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
 		return err
 	}
 	r.result.Recovery = r.recovery
+	if err := r.verifyGoal(ctx); err != nil {
+		return err
+	}
 	if r.recovery.CopyWAL {
 		at := r.plan.usage[r.plan.layout.placeOf(walDirName)]
 		at.bytes += int64(len(r.plan.WALFiles)) * int64(m.Geometry.WALSegmentSize)
@@ -152,6 +155,26 @@ func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
 		return nil
 	}
 	return r.plan.verifySpace()
+}
+
+// verifyGoal refuses a recovery target that the WAL at hand does not lead to, and
+// recovery to the end of WAL where that would be a gap. A standby gets what is missing from its primary.
+func (r *run) verifyGoal(ctx context.Context) error {
+	if r.recovery.Signal == "" || r.o.ForeignWAL || r.o.PrimaryConninfo != "" {
+		return nil
+	}
+	view := newWALView(r.archive)
+	h, err := view.targetHistory(ctx, r.plan.backup, r.o.Timeline)
+	if err != nil {
+		return err
+	}
+	reach, err := view.reach(ctx, r.plan.backup, h)
+	if err != nil {
+		return err
+	}
+	r.plan.WALReach = reach.end
+	g := goal{t: &r.o.TargetOptions, m: r.plan.backup, reach: reach, open: r.openWAL}
+	return g.verify(ctx)
 }
 
 // write is the part that leaves traces, and removes them when it fails.

@@ -26,6 +26,7 @@ type world struct {
 	t       *testing.T
 	pg      *pgtest.Cluster
 	archive string // where archive_command copies to
+	repoDir string
 	cluster *repo.Cluster
 	dir     string // for restores
 	n       int
@@ -43,14 +44,14 @@ func must(t testing.TB, errs ...error) {
 
 func newWorld(t *testing.T, install pgtest.Install, opts ...pgtest.Option) *world {
 	t.Helper()
-	w := &world{t: t, archive: pgtest.TempDir(t), dir: pgtest.TempDir(t), stored: map[string]bool{}}
+	w := &world{t: t, archive: pgtest.TempDir(t), dir: pgtest.TempDir(t), repoDir: pgtest.TempDir(t), stored: map[string]bool{}}
 	opts = append(opts, pgtest.Setting("archive_mode", "on"), pgtest.Setting("archive_command", "cp %p "+w.archive+"/.%f && mv "+w.archive+"/.%f "+w.archive+"/%f"))
 	w.pg = install.New(t, opts...)
 	b, err := os.ReadFile(filepath.Join(w.pg.DataDir, "global/pg_control"))
 	must(t, err)
 	control, err := pg.ParseControl(b)
 	must(t, err)
-	st, err := repo.OpenStore(t.Context(), pgtest.TempDir(t))
+	st, err := repo.OpenStore(t.Context(), w.repoDir)
 	must(t, err)
 	w.cluster, _, err = repo.Init(t.Context(), st, repo.ClusterInfo{Name: "main", SystemIdentifier: control.SystemIdentifier, Geometry: control.Geometry})
 	must(t, err)

@@ -47,14 +47,14 @@ func neededWAL(m *repo.Manifest) ([]string, error) {
 
 // verifyWAL proves that the WAL to make the backup consistent is there. Carried
 // WAL has been proved with the other objects of the backup.
-func (p *plan) verifyWAL(ctx context.Context, archive *repo.WALArchive) error {
+func (p *plan) verifyWAL(ctx context.Context, archive *repo.WALArchive, foreign bool) error {
 	m := p.backup
 	names, err := neededWAL(m)
 	if err != nil {
 		return err
 	}
 	p.WALTimeline, p.WALStart, p.WALStop, p.WALFiles = m.Timeline, m.StartLSN, m.StopLSN, names
-	if m.WAL.Mode == repo.WALCarried {
+	if m.WAL.Mode == repo.WALCarried || foreign {
 		return nil
 	}
 	for _, name := range names {

@@ -1,0 +1,192 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/wal"
+)
+
+// walView is the WAL that recovery from a backup can get: what the archive has.
+// It lists each timeline once. Not safe for concurrent use.
+type walView struct {
+	archive *repo.WALArchive
+	listed  map[pg.TimelineID]map[pg.SegNo]bool
+}
+
+func newWALView(archive *repo.WALArchive) *walView {
+	return &walView{archive: archive, listed: map[pg.TimelineID]map[pg.SegNo]bool{}}
+}
+
+// segments lists the whole segments of one timeline.
+func (v *walView) segments(ctx context.Context, g pg.Geometry, tli pg.TimelineID) (map[pg.SegNo]bool, error) {
+	if s, ok := v.listed[tli]; ok {
+		return s, nil
+	}
+	names, err := v.archive.List(ctx, uint32(tli))
+	if err != nil {
+		return nil, err
+	}
+	s := make(map[pg.SegNo]bool, len(names))
+	for _, name := range names {
+		if t, n, err := g.ParseWALFileName(name); err == nil && t == tli {
+			s[n] = true
+		}
+	}
+	v.listed[tli] = s
+	return s, nil
+}
+
+// maxHistory bounds the size of a history file.
+const maxHistory = 1 << 20
+
+// historyOf reads a timeline's history file from the archive; ok is false if there is none.
+func (v *walView) historyOf(ctx context.Context, tli pg.TimelineID) (h pg.History, ok bool, err error) {
+	r, err := v.archive.Open(ctx, pg.HistoryFileName(tli))
+	if errors.Is(err, repo.ErrNotFound) {
+		return h, false, nil
+	}
+	if err != nil {
+		return h, false, err
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxHistory))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return h, false, err
+	}
+	h, err = pg.ParseHistory(tli, b)
+	return h, err == nil, err
+}
+
+// targetHistory gives the history that recovery from a backup will follow, found as
+// the server finds it: the newest timeline is the last of those whose history files follow on
+// the backup's without a gap in their numbers (findNewestTimeLine, access/timeline.c).
+func (v *walView) targetHistory(ctx context.Context, m *repo.Manifest, timeline string) (pg.History, error) {
+	own, err := pg.ParseHistory(m.Timeline, []byte(m.History))
+	if err != nil {
+		return own, fmt.Errorf("backup %s: %w", m.ID, err)
+	}
+	target, name := own, timeline
+	switch timeline {
+	case "current":
+	case "", "latest":
+		name = "latest"
+		for {
+			next, ok, err := v.historyOf(ctx, target.Timeline+1)
+			if err != nil {
+				return own, err
+			}
+			if !ok {
+				break
+			}
+			target = next
+		}
+	default:
+		n, err := strconv.ParseUint(timeline, 10, 32)
+		if err != nil {
+			return own, &OptionError{"target timeline", err.Error()}
+		}
+		tli := pg.TimelineID(n)
+		if tli == own.Timeline {
+			break
+		}
+		h, ok, err := v.historyOf(ctx, tli)
+		if tli == 1 {
+			h, ok, err = pg.History{Timeline: 1}, true, nil // which has no file
+		}
+		if err != nil {
+			return own, err
+		}
+		if !ok {
+			return own, &ReachError{Target: "timeline " + name, Backup: m.ID,
+				Reason: pg.HistoryFileName(tli) + " is not in the archive"}
+		}
+		target = h
+	}
+	if !target.Contains(m.Timeline, m.StopLSN) || !own.SameLine(target, m.Timeline, m.StopLSN) {
+		return own, &ReachError{Target: "timeline " + name, Backup: m.ID, Reason: fmt.Sprintf(
+			"the backup stops at %s of timeline %d, which timeline %d did not live through",
+			m.StopLSN, m.Timeline, target.Timeline)}
+	}
+	return target, nil
+}
+
+// reach is the WAL that recovery can replay without a gap.
+type reach struct {
+	parts   []wal.SegmentPart // from the segment of the backup's start on
+	end     pg.LSN            // where it ends
+	missing string            // the segment that comes next
+	later   string            // one that is there behind it: the archive has a gap
+}
+
+// reach follows a history from a backup's start as far as there are segments, its carried ones
+// included.
+func (v *walView) reach(ctx context.Context, m *repo.Manifest, h pg.History) (*reach, error) {
+	g := m.Geometry
+	carried := map[string]bool{}
+	if m.WAL.Mode == repo.WALCarried {
+		for _, name := range m.WAL.Segments {
+			carried[name] = true
+		}
+	}
+	r := &reach{}
+	for n := g.SegmentOf(m.StartLSN); ; n++ {
+		start, end := g.SegmentStart(n), g.SegmentStart(n+1)
+		ranges, err := h.Ranges(h.TimelineAt(start), start, end)
+		if err != nil {
+			return nil, err
+		}
+		// A timeline's first segment begins with a copy of its parent's, so the newest
+		// file has it all; an older one ends where its timeline was left.
+		r.end, r.missing = start, g.WALFileName(ranges[len(ranges)-1].Timeline, n)
+		whole := false
+		for i := len(ranges) - 1; i >= 0; i-- {
+			tli := ranges[i].Timeline
+			archived, err := v.segments(ctx, g, tli)
+			if err != nil {
+				return nil, err
+			}
+			if name := g.WALFileName(tli, n); archived[n] || carried[name] {
+				r.parts = append(r.parts, wal.SegmentPart{Name: name, Start: start, End: ranges[i].End})
+				r.end, whole = ranges[i].End, ranges[i].End == end
+				break
+			}
+		}
+		if !whole {
+			return r, v.findLater(ctx, g, h, n, r)
+		}
+	}
+}
+
+// findLater looks for WAL of the history behind segment n.
+func (v *walView) findLater(ctx context.Context, g pg.Geometry, h pg.History, n pg.SegNo, r *reach) error {
+	tlis := []pg.TimelineID{h.Timeline}
+	for _, a := range h.Ancestors {
+		tlis = append(tlis, a.Timeline)
+	}
+	first := pg.SegNo(0)
+	for _, tli := range tlis {
+		archived, err := v.segments(ctx, g, tli)
+		if err != nil {
+			return err
+		}
+		for s := range archived {
+			if s > n && (first == 0 || s < first) && h.TimelineAt(g.SegmentStart(s)) == tli {
+				first, r.later = s, g.WALFileName(tli, s)
+			}
+		}
+	}
+	return nil
+}
+
+// gap says why recovery does not come further.
+func (r *reach) gap() string {
+	if r.later != "" {
+		return fmt.Sprintf("WAL is there up to %s; segment %s is missing, although %s is there", r.end, r.missing, r.later)
+	}
+	return fmt.Sprintf("WAL is there up to %s; segment %s is not archived", r.end, r.missing)
+}
