@@ -109,7 +109,11 @@ func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	var b strings.Builder
 	b.WriteString("pgincr: ")
-	if r.Level != slog.LevelInfo {
+	switch r.Level {
+	case slog.LevelInfo:
+	case slog.LevelWarn:
+		b.WriteString("warning: ")
+	default:
 		b.WriteString(strings.ToLower(r.Level.String()) + ": ")
 	}
 	b.WriteString(oneLine(r.Message) + h.prefix)

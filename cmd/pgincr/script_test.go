@@ -1,9 +1,15 @@
 package main
 
 import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pgincr/pgincr/pkg/pg"
 )
 
 func TestMain(m *testing.M) {
@@ -17,8 +23,48 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits,
 		},
-		UpdateScripts: false,
+		Setup: setupScript,
+		Condition: func(cond string) (bool, error) {
+			if cond != "root" {
+				return false, fmt.Errorf("unknown condition %s", cond)
+			}
+			return os.Geteuid() == 0, nil
+		},
 	})
+}
+
+// setupScript gives every script two data directories, data15 and data17, of different clusters, which have nothing
+// but their identity, and WAL segments: wal/own of data15's cluster, wal/foreign of data17's.
+func setupScript(env *testscript.Env) error {
+	for major, dir := range map[string]string{"15": "own", "17": "foreign"} {
+		control, err := os.ReadFile(filepath.Join("..", "..", "pkg", "pg", "testdata", "pg_control."+major))
+		if err != nil {
+			return err
+		}
+		control = append(control, make([]byte, pg.ControlFileSize-len(control))...)
+		segment := make([]byte, 16<<20)
+		binary.LittleEndian.PutUint16(segment, 0xD110) // XLOG_PAGE_MAGIC of 15
+		segment[2] = 2                                 // XLP_LONG_HEADER
+		segment[4] = 1                                 // timeline
+		binary.LittleEndian.PutUint64(segment[8:], 1<<24)
+		copy(segment[24:32], control) // the system identifier
+		binary.LittleEndian.PutUint32(segment[32:], 16<<20)
+		binary.LittleEndian.PutUint32(segment[36:], 8192)
+		for name, content := range map[string][]byte{
+			"data" + major + "/global/pg_control":      control,
+			"data" + major + "/PG_VERSION":             []byte(major + "\n"),
+			"wal/" + dir + "/000000010000000000000001": segment,
+		} {
+			name = filepath.Join(env.WorkDir, name)
+			if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+				return err
+			}
+			if err := os.WriteFile(name, content, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // exits runs a program and wants this exit code: exits 2 pgincr list
