@@ -60,7 +60,7 @@ func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 		return err
 	}
 	r.report(out, src)
-	r.o.Progress.enter("committing")
+	r.enter("committing")
 	return b.Commit(ctx, r.m)
 }
 
@@ -146,7 +146,7 @@ func (r *run) retake() map[string][]pg.BlockNumber {
 // copyWhileCarrying copies the data directory, and finished WAL beside it.
 func (r *run) copyWhileCarrying(ctx context.Context, c *copier, wal *carrier) (out copied, err error) {
 	r.o.Progress.restart()
-	r.o.Progress.enter("copying")
+	r.enter("copying")
 	g, gctx := errgroup.WithContext(ctx)
 	stop := make(chan struct{})
 	if wal != nil {
@@ -162,7 +162,7 @@ func (r *run) copyWhileCarrying(ctx context.Context, c *copier, wal *carrier) (o
 
 // finish copies pg_control, ends backup mode and sees to the WAL.
 func (r *run) finish(ctx context.Context, b *repo.BackupWriter, wal *carrier) error {
-	r.o.Progress.enter("stopping")
+	r.enter("stopping")
 	// The last file, and before the end of backup mode: a standby's copy is consistent from the
 	// minimum recovery point in its pg_control on, which must lie behind all pages copied.
 	control, raw, err := readControl(ctx, r.o.DataDir)

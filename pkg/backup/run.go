@@ -62,7 +62,7 @@ type run struct {
 
 // take does everything between lock and unlock.
 func (r *run) take(ctx context.Context) (err error) {
-	r.o.Progress.enter("starting")
+	r.enter("starting")
 	r.started = r.o.Clock()
 	list, err := r.prepare(ctx)
 	if err != nil {
@@ -201,4 +201,10 @@ func (r *run) begin() {
 	if r.fullWhy != "" {
 		r.o.Log.Info("taking a full backup", "reason", r.fullWhy)
 	}
+}
+
+// enter begins a phase, for whoever watches.
+func (r *run) enter(phase string) {
+	r.o.Progress.enter(phase)
+	r.o.Log.Debug("phase", "name", phase)
 }

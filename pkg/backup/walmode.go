@@ -65,7 +65,7 @@ func (r *run) newCarrier(b *repo.BackupWriter) *carrier {
 
 // secureWAL makes sure that the WAL from start to stop can be had at a restore.
 func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Control, c *carrier) error {
-	r.o.Progress.enter("wal")
+	r.enter("wal")
 	history := r.at.history
 	if r.at.standby && control.MinRecoveryTimeline > r.m.Timeline {
 		var err error
