@@ -224,7 +224,8 @@ func (b *builder) proveSwitches(s *Stretch) error {
 			return t.Timeline == tli && t.LSN >= at && t.LSN <= at+slack
 		})
 		if !found && at+slack < b.to {
-			return b.incompleteAt(at, fmt.Sprintf("does not begin timeline %d at %s, as the history of the server says", tli, at))
+			return b.incompleteAt(at, fmt.Sprintf(
+				"does not begin timeline %d at %s, as the history of the server says", tli, at))
 		}
 	}
 	return nil

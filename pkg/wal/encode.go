@@ -132,7 +132,8 @@ func (s *Stretch) verifyRecords() error {
 	case !within(s.TailStart) || s.TailStart <= s.Last:
 		return fmt.Errorf("tail at %s, last record at %s", s.TailStart, s.Last)
 	}
-	if total := totalLen(s.Tail); total < recordHeaderSize || total > maxRecordSize || uint64(total) <= uint64(len(s.Tail)) {
+	total := totalLen(s.Tail)
+	if total < recordHeaderSize || total > maxRecordSize || uint64(total) <= uint64(len(s.Tail)) {
 		return fmt.Errorf("tail of %d bytes of a record of %d", len(s.Tail), total)
 	}
 	return nil

@@ -59,7 +59,7 @@ func FuzzRecord(f *testing.F) {
 	f.Add(uint8(2), uint8(0x21), uint8(3), mainData(le(7, 1663, 5, 7, 3)))
 	f.Add(uint8(4), uint8(0x21), uint8(5), mainData(le(7, 1, 1663)))
 	f.Add(uint8(0), uint8(0x10), uint8(4), mainData(make([]byte, 88)))
-	f.Fuzz(func(t *testing.T, rmid, info, which uint8, body []byte) {
+	f.Fuzz(func(_ *testing.T, rmid, info, which uint8, body []byte) {
 		v := &versions[int(which)%len(versions)]
 		r := record(makeRecord(rmid, info, 8, body))
 		if err := r.verify(v); err != nil {
@@ -121,7 +121,7 @@ func FuzzSummary(f *testing.F) {
 	for _, b := range summarySeeds() {
 		f.Add(b)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(_ *testing.T, b []byte) {
 		if len(b) > 8 {
 			b = bytes.Clone(b)
 			binary.LittleEndian.PutUint32(b[len(b)-4:], pg.CRC32C(b[:len(b)-4]))

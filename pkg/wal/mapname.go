@@ -6,6 +6,8 @@ import (
 
 // runSizes are the numbers of segments that one map of a run covers, ascending. Runs are
 // aligned: the number of their first segment is a multiple of the size.
+//
+//nolint:gochecknoglobals // a table
 var runSizes = [...]pg.SegNo{16, 256, 4096}
 
 // MapName names the stored map of the segments first to last of a timeline: the

@@ -22,9 +22,6 @@ const (
 	longHeaderSize  = 40
 )
 
-// minWALBlockSize is the smallest XLOG_BLCKSZ that PostgreSQL can be built with.
-const minWALBlockSize = 1024
-
 // pageHeader is the header of one WAL page.
 type pageHeader struct {
 	magic  uint16

@@ -192,7 +192,8 @@ var summaryLine = regexp.MustCompile(`(?m)^TS (\d+), DB (\d+), REL (\d+), FORK (
 func holdsSummaries(t *testing.T, s *walSource, req MapRequest, m *pagemap.Map) {
 	s = &walSource{Cluster: s.In(t), t: t}
 	s.Poll("the server to summarize WAL", func() bool {
-		return s.Query1(fmt.Sprintf("SELECT coalesce(max(end_lsn), '0/0') >= '%s' FROM pg_available_wal_summaries()", req.To)) == "t"
+		q := "SELECT coalesce(max(end_lsn), '0/0') >= '%s' FROM pg_available_wal_summaries()"
+		return s.Query1(fmt.Sprintf(q, req.To)) == "t"
 	})
 	dir := filepath.Join(s.DataDir, "pg_wal/summaries")
 	summed, err := Summaries(t.Context(), dir, req)

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -33,8 +32,6 @@ const (
 	rmgrFirstCustom = 128
 )
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // record is one whole WAL record, header included.
 type record []byte
 
@@ -50,8 +47,7 @@ var errChecksum = errors.New("checksum of the record does not match")
 // verify checks what can be checked of a record by itself: its checksum and
 // that its resource manager exists (ValidXLogRecord, ValidXLogRecordHeader).
 func (r record) verify(v *version) error {
-	crc := crc32.Update(0, castagnoli, r[recordHeaderSize:])
-	crc = crc32.Update(crc, castagnoli, r[:20])
+	crc := pg.UpdateCRC32C(pg.CRC32C(r[recordHeaderSize:]), r[:20])
 	if crc != binary.LittleEndian.Uint32(r[20:]) {
 		return errChecksum
 	}

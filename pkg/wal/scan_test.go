@@ -78,7 +78,8 @@ func TestBlockHeaders(t *testing.T) {
 			add := func(b testBlock) {
 				n++
 				b.rf, b.blk = rel(n), pg.BlockNumber(n)
-				w.record(10, 0, makeBody([]testBlock{b, {id: 7, blk: 9, sameRel: true, rf: pg.RelFork{Fork: pg.VMFork}}}, []byte("m")))
+				vm := testBlock{id: 7, blk: 9, sameRel: true, rf: pg.RelFork{Fork: pg.VMFork}}
+				w.record(10, 0, makeBody([]testBlock{b, vm}, []byte("m")))
 				want = append(want, fmt.Sprintf("1663/5/%d main %d", n, n), fmt.Sprintf("1663/5/%d vm 9", n))
 			}
 			add(testBlock{})
@@ -186,9 +187,10 @@ func TestLongRecord(t *testing.T) {
 }
 
 // sameForAllGroupings joins the maps of all segments from the left and from the right.
-func sameForAllGroupings(t *testing.T, w *walWriter) {
+func sameForAllGroupings(t *testing.T, w *walWriter) *SegmentMap {
 	t.Helper()
 	var encoded [2][]byte
+	var joined *SegmentMap
 	for i, fromLeft := range []bool{true, false} {
 		var list []*SegmentMap
 		for n := pg.SegNo(1); w.segs[n] != nil; n++ {
@@ -209,14 +211,16 @@ func sameForAllGroupings(t *testing.T, w *walWriter) {
 			list = append(list[:at+1], list[at+2:]...)
 			list[at] = reencode(t, list[at])
 		}
+		joined = list[0]
 		var err error
-		if encoded[i], err = list[0].AppendBinary(nil); err != nil {
+		if encoded[i], err = joined.AppendBinary(nil); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if !bytes.Equal(encoded[0], encoded[1]) {
 		t.Error("joining from the left and from the right gives different maps")
 	}
+	return joined
 }
 
 // reencode proves that decoding what was encoded gives the same map.
@@ -253,7 +257,8 @@ func TestSegmentBoundary(t *testing.T) {
 		to := w.touch(61, 8)
 		w.switchSegment()
 		built := mustBuild(t, w.request(from, to))
-		checkRefs(t, built.Map, "1663/5/1 main 0", "1663/5/50 main 5", "1663/5/51 main 6", "1663/5/60 main 7", "1663/5/61 main 8")
+		checkRefs(t, built.Map, "1663/5/1 main 0", "1663/5/50 main 5", "1663/5/51 main 6", "1663/5/60 main 7",
+			"1663/5/61 main 8")
 		sameForAllGroupings(t, w)
 	}
 }

@@ -150,7 +150,9 @@ func (b *builder) sources(n pg.SegNo, end pg.LSN) []source {
 
 // scanAndStore scans a whole archived segment and stores its map for the next
 // time. That fails to store is no error: the map is here.
-func (b *builder) scanAndStore(ctx context.Context, r *reader, name string, o scanOrder, end pg.LSN) (*SegmentMap, error) {
+func (b *builder) scanAndStore(
+	ctx context.Context, r *reader, name string, o scanOrder, end pg.LSN,
+) (*SegmentMap, error) {
 	segEnd := o.start + pg.LSN(b.Geometry.WALSegmentSize)
 	mark := recordStart(end, b.Geometry)
 	if end != segEnd {

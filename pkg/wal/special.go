@@ -52,7 +52,7 @@ var errShortData = errors.New("main data is shorter than its kind of record dema
 // that might but are not known.
 func (c *collector) special(r record, main []byte, lsn pg.LSN) error {
 	op := r.info() & infoRmgrMask
-	known := true
+	var known bool
 	var err error
 	special := r.info()&infoSpecialRelUpdate != 0
 	switch r.rmid() {

@@ -52,8 +52,10 @@ func TestRecordTable(t *testing.T) {
 	}{
 		{"smgr create", 2, 0x10 | 1, slices.Concat(locator, le(0)), 13, 18, []string{"1663/5/77 limit 0"}},
 		{"smgr create init", 2, 0x10 | 1, slices.Concat(locator, le(3)), 13, 18, []string{"1663/5/77_init limit 0"}},
-		{"smgr truncate", 2, 0x20 | 1, slices.Concat(le(40), locator, le(7)), 13, 18,
-			[]string{"1663/5/77 limit 40", "1663/5/77_vm limit 0"}},
+		{
+			"smgr truncate", 2, 0x20 | 1, slices.Concat(le(40), locator, le(7)), 13, 18,
+			[]string{"1663/5/77 limit 40", "1663/5/77_vm limit 0"},
+		},
 		{"smgr truncate fsm", 2, 0x20 | 1, slices.Concat(le(40), locator, le(4)), 13, 18, nil},
 		{"commit", 1, 0x80, slices.Concat(when, rels), 13, 18, dropped},
 		{"commit, subtransactions", 1, 0x80 | 1, slices.Concat(when, subxacts), 14, 18, dropped},

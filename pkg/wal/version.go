@@ -26,6 +26,8 @@ type version struct {
 const opNone = 0x0F
 
 // versions lists what can be read.
+//
+//nolint:gochecknoglobals // a table
 var versions = [...]version{
 	{
 		major: 13, magic: 0xD106, imageCompressed: 0x02, imageKnown: 0x07,

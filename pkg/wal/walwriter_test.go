@@ -3,7 +3,6 @@ package wal
 import (
 	"bytes"
 	"encoding/binary"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,15 +34,6 @@ func newWAL(t testing.TB, major int) *walWriter {
 		}
 	}
 	return w
-}
-
-// version is that of the WAL.
-func (w *walWriter) version() *version {
-	v, err := versionOf(w.magic)
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	return v
 }
 
 func (w *walWriter) segment(lsn pg.LSN) []byte {
@@ -174,8 +164,7 @@ func makeRecord(rmid, info uint8, prev pg.LSN, body []byte) []byte {
 	binary.LittleEndian.PutUint32(r, uint32(len(r)))
 	binary.LittleEndian.PutUint64(r[8:], uint64(prev))
 	r[16], r[17] = info, rmid
-	crc := crc32.Update(crc32.Update(0, castagnoli, r[recordHeaderSize:]), castagnoli, r[:20])
-	binary.LittleEndian.PutUint32(r[20:], crc)
+	binary.LittleEndian.PutUint32(r[20:], pg.UpdateCRC32C(pg.CRC32C(r[recordHeaderSize:]), r[:20]))
 	return r
 }
 

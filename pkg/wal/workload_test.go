@@ -12,7 +12,7 @@ import (
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
-// source is a cluster that archives its WAL by cp, and what Build must be told of it.
+// walSource is a cluster that archives its WAL by cp, and what Build must be told of it.
 type walSource struct {
 	*pgtest.Cluster
 	t       testing.TB
@@ -57,13 +57,6 @@ func (s *walSource) identify() {
 		Dir:              filepath.Join(s.DataDir, "pg_wal"),
 		Jobs:             2,
 	}
-}
-
-// checkpoint makes a checkpoint and gives its redo position, where a backup would start.
-func (s *walSource) checkpoint() pg.LSN {
-	s.t.Helper()
-	s.Exec("CHECKPOINT")
-	return s.lsn("SELECT redo_lsn FROM pg_control_checkpoint()")
 }
 
 // backupStart gives the position that pg_backup_start gives.
