@@ -24,7 +24,8 @@ func TestJoinProperty(t *testing.T) {
 			body := makeBody([]testBlock{{rf: rel(n), blk: blk}}, bytes.Repeat([]byte{1}, size))
 			switch rapid.SampledFrom([]string{"record", "record", "record", "boundary", "lost", "switch"}).Draw(rt, "what") {
 			case "boundary": // the record begins right before the end of a segment
-				w.fillTo(w.g.SegmentStart(w.g.SegmentOf(w.pos)+1) - 8*pg.LSN(rapid.IntRange(1, 8).Draw(rt, "words")))
+				words := rapid.IntRange(1, 8).Draw(rt, "words")
+				w.fillTo(w.g.SegmentStart(w.g.SegmentOf(w.pos+100)+1) - 8*pg.LSN(words))
 				fallthrough
 			case "record":
 				w.record(10, 0, body)
