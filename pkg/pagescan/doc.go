@@ -17,17 +17,17 @@
 //
 // # What it costs
 //
-// Headers are probed through a mapping of the file, 16 MiB at a time, so that
-// pages in the page cache are not copied; what is not in the page cache is
-// read ahead one window and dropped again when it was looked at. Holes are not
-// read. One Scan maps at most two windows, of which one is resident, and
-// allocates at most 256 KiB of buffer (only where mapping does not work) and 8 KiB
-// of residency; nothing grows with the file except the set.
+// Pages that are in the page cache are probed through a mapping of the file, 16 MiB at a
+// time, without being copied: a header is one cache line. Pages that are not
+// are read, in large requests, and dropped again (see internal/pagecache). Holes are not
+// read. One Scan holds one mapped window (16 MiB, which counts as resident), 1 MiB of
+// buffer where it reads, and for the windows ahead a byte for each page of memory (12 KiB);
+// nothing grows with the file except the set.
 //
 // # Faults
 //
 // A file that is truncated under its mapping raises SIGBUS. Scan turns that into
 // reads of the same blocks, which end at the new end of the file.
 //
-// Reading order: rules.go, probe.go, scan.go, window_linux.go, trusted.go.
+// Reading order: rules.go, probe.go, scan.go, guard.go, trusted.go.
 package pagescan

@@ -3,16 +3,18 @@ package pagescan
 import (
 	"runtime"
 	"runtime/debug"
+	"unsafe"
 )
 
-// guard runs look, which reads the memory [base, base+size) in order, and tells how many bytes
-// of it were there: all, or those before a fault.
+// guard runs look, which reads the mapped memory m in order, and tells how many bytes of
+// it were there: all, or those before a fault.
 //
 // A mapped page that the file does not have any more, or that its device cannot
 // read, raises SIGBUS. The runtime ends the process for that, unless
 // the goroutine asks for a panic (runtime/debug.SetPanicOnFault), which is
-// recovered here if it is such a fault, and inside the mapping. Any other panic goes on.
-func guard(base uintptr, size int, look func()) (n int, ok bool) {
+// recovered here if it is such a fault, and inside m. Any other panic goes on.
+func guard(m []byte, look func()) (n int) {
+	base := uintptr(unsafe.Pointer(unsafe.SliceData(m)))
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		r := recover()
@@ -23,11 +25,11 @@ func guard(base uintptr, size int, look func()) (n int, ok bool) {
 			runtime.Error
 			Addr() uintptr
 		})
-		if !is || fault.Addr() < base || fault.Addr()-base >= uintptr(size) {
+		if !is || fault.Addr() < base || fault.Addr()-base >= uintptr(len(m)) {
 			panic(r)
 		}
-		n, ok = int(fault.Addr()-base), false
+		n = int(fault.Addr() - base)
 	}()
 	look()
-	return size, true
+	return len(m)
 }

@@ -5,24 +5,20 @@ package pagescan
 import (
 	"errors"
 	"os"
-
-	"github.com/pgincr/pgincr/pkg/pg"
 )
 
 // Elsewhere than on Linux everything is read, and no file is trusted.
 
-// A window is a piece of a file.
-type window struct {
-	f        *os.File
-	from, to pg.BlockNumber
-	data     []byte // always nil: the blocks are read
-}
+type mapping struct{ data, pages []byte }
 
-func (w *window) open(int64, int64) {}
+func mapFile(*os.File, int64, int64) (mapping, bool) { return mapping{}, false }
 
-func (w *window) guard(look func()) (int, bool) { return guard(0, 0, look) }
+func (mapping) close() {}
 
-func (w *window) close() int64 { return 0 }
+type populator struct{}
+
+func (populator) populate([]byte) {}
+func (populator) close()          {}
 
 func nextData(_ *os.File, from, to int64) (data, hole int64, err error) { return from, to, nil }
 

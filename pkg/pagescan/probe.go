@@ -37,9 +37,9 @@ type prober struct {
 	runFirst, runEnd pg.BlockNumber
 }
 
-// window looks at the pages in m, of which the first is block first. What it
+// look looks at the pages in m, of which the first is block first. What it
 // has counted is right up to the page at which it faults, if it does.
-func (p *prober) window(m []byte, first pg.BlockNumber) {
+func (p *prober) look(m []byte, first pg.BlockNumber) {
 	switch {
 	case p.HashAll:
 		p.contents(m, first)

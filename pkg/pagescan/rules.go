@@ -3,6 +3,7 @@ package pagescan
 import (
 	"fmt"
 
+	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
@@ -30,6 +31,9 @@ type Rules struct {
 	// HashAll takes a page when, and only when, its hash differs from the
 	// parent's. Every page is read whole.
 	HashAll bool
+	// Keep gets what was not in the page cache and is now, to be dropped by someone who first
+	// reads the pages that were taken. For one Scan at a time. Nil: Scan drops it.
+	Keep *[]pagecache.Span
 }
 
 // Parent is what the parent backup had of the same segment file.

@@ -7,17 +7,23 @@ import (
 	"io"
 	"os"
 
+	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
-// windowSize is how many bytes of a file are looked at in one piece: mapped,
-// checked for being in the page cache, read ahead, probed, dropped. Smaller ones pay
-// for more mmap calls, larger ones for more resident memory.
+// windowSize is how many bytes of a file are looked at in one piece: found in the page cache or
+// not, mapped or read, dropped. Smaller ones pay for more system calls, larger
+// ones for more resident memory.
 const windowSize = 16 << 20
 
-// bufferSize is how much is read at once where mapping does not work.
-const bufferSize = 256 << 10
+// aheadWindows is how many windows ahead of its reader the kernel may read: twice its read-ahead
+// setting, which is 128 KiB unless someone set it.
+const aheadWindows = 2
+
+// bufferSize is how much is read at once. A large request makes the kernel read ahead as much as the
+// device takes at once, whatever its read-ahead setting is (page_cache_sync_ra, mm/readahead.c).
+const bufferSize = 1 << 20
 
 // Scan puts into the set those blocks of [from, to) of f that must be taken.
 // Blocks are numbered within the file. Where the file ends before block to, the scan ends
@@ -39,9 +45,9 @@ func (r Rules) Scan(ctx context.Context, f *os.File, from, to pg.BlockNumber, pa
 	known := max(from, min(end, r.known(parent)))
 	s := scanner{
 		prober: prober{Rules: r, hashes: parent.Hashes, into: into},
-		f:      f,
-		end:    end,
+		f:      f, blocks: blocks, end: end,
 	}
+	defer s.pages.close()
 	err = s.extents(ctx, from, known)
 	if known < s.end {
 		s.stats.Unknown += uint64(s.end - known)
@@ -58,9 +64,11 @@ func (r Rules) Scan(ctx context.Context, f *os.File, from, to pg.BlockNumber, pa
 // A scanner is one Scan.
 type scanner struct {
 	prober
-	f   *os.File
-	end pg.BlockNumber // where the scan will stop; lowered when the file gets shorter
-	buf []byte         // for reading, made when needed
+	f      *os.File
+	blocks pg.BlockNumber // length of the file when the scan began
+	end    pg.BlockNumber // where the scan will stop; lowered when the file gets shorter
+	buf    []byte         // for reading, made when needed
+	pages  populator
 }
 
 // extents scans the blocks [from, to), of which holes are not read.
@@ -84,52 +92,93 @@ func (s *scanner) extents(ctx context.Context, from, to pg.BlockNumber) error {
 	return nil
 }
 
-// windows looks at every page of [from, to), one window ahead of itself.
+// windows looks at every page of [from, to). Windows end at multiples of their size, so that no
+// two of them share a piece of the page cache.
 func (s *scanner) windows(ctx context.Context, from, to pg.BlockNumber) error {
-	next := s.open(from, to)
-	defer func() { next.close() }()
-	for next.from < to && next.to <= s.end {
+	// What the page cache lacks of the window that begins at from, and of those after it as far as asked.
+	var cold [][]pagecache.Span
+	defer func() {
+		for _, c := range cold {
+			s.drop(c)
+		}
+	}()
+	for from < to && to <= s.end {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		w := next
-		next = s.open(w.to, to)
-		err := s.look(w)
-		s.stats.Cold += w.close()
+		if len(cold) == 0 {
+			cold = append(cold, s.missing(from, to))
+		}
+		if len(cold[0]) > 0 {
+			// Reading makes the kernel read ahead, also beyond the range.
+			if to < s.windowEnd(from, 1) {
+				cold[0] = s.missing(from, s.blocks)
+			}
+			for len(cold) <= aheadWindows {
+				cold = append(cold, s.missing(s.windowEnd(from, len(cold)), s.blocks))
+			}
+		}
+		end := min(to, s.windowEnd(from, 1))
+		err := s.window(from, end, cold[0])
+		s.drop(cold[0])
 		if err != nil {
 			return err
 		}
+		from, cold = end, cold[1:]
 	}
 	return nil
 }
 
-// open prepares the window that begins at block from: it is mapped, and being
-// read ahead where it is not in the page cache. Windows end at multiples of their size, so that no
-// two of them share a piece of the page cache.
-func (s *scanner) open(from, to pg.BlockNumber) *window {
-	per := pg.BlockNumber(windowSize / s.BlockSize)
-	w := &window{f: s.f, from: from, to: min(to, from-from%per+per)}
-	if from < to {
-		w.open(int64(from)*int64(s.BlockSize), int64(w.to-from)*int64(s.BlockSize))
-	}
-	return w
+// windowEnd gives the end of the nth window from that of block blk on, which is the first.
+func (s *scanner) windowEnd(blk pg.BlockNumber, n int) pg.BlockNumber {
+	per := uint64(windowSize / s.BlockSize)
+	return pg.BlockNumber(min((uint64(blk)/per+uint64(n))*per, uint64(pg.MaxBlock)))
 }
 
-// look looks at the pages of one window.
-func (s *scanner) look(w *window) error {
-	from := w.from
-	if w.data != nil {
-		n, ok := w.guard(func() { s.window(w.data, from) })
-		blocks := pg.BlockNumber(n / int(s.BlockSize))
-		s.stats.Looked += uint64(blocks)
-		if ok {
-			return nil
-		}
-		// The mapping has no page there: the file was truncated, or the
-		// device cannot read it. Reading tells which.
-		from += blocks
+// missing asks what the page cache lacks of the window that begins at block from, up to block to.
+func (s *scanner) missing(from, to pg.BlockNumber) []pagecache.Span {
+	size := int64(s.BlockSize)
+	to = min(to, s.windowEnd(from, 1))
+	return pagecache.Missing(s.f, int64(from)*size, (int64(to)-int64(from))*size, nil)
+}
+
+// drop drops what was not in the page cache, or notes it to be dropped.
+func (s *scanner) drop(cold []pagecache.Span) {
+	if s.Keep != nil {
+		*s.Keep = append(*s.Keep, cold...)
+		return
 	}
-	return s.read(from, w.to)
+	pagecache.Drop(s.f, cold)
+}
+
+// window looks at the pages of one window: mapped when all of it is in the page cache, else
+// by reading, which reads ahead better than faults do.
+func (s *scanner) window(from, to pg.BlockNumber, cold []pagecache.Span) error {
+	if len(cold) == 0 {
+		from += s.mapped(from, to)
+		return s.read(from, to)
+	}
+	for _, c := range cold {
+		s.stats.Cold += c.Len
+	}
+	return s.read(from, to)
+}
+
+// mapped looks at pages through a mapping and gives how many there were: none where
+// the file cannot be mapped, fewer than wanted where a page is not to be had. Reading tells
+// then whether the file was truncated, or its device fails.
+func (s *scanner) mapped(from, to pg.BlockNumber) pg.BlockNumber {
+	size := int64(s.BlockSize)
+	m, ok := mapFile(s.f, int64(from)*size, int64(to-from)*size)
+	if !ok {
+		return 0
+	}
+	defer m.close()
+	s.pages.populate(m.pages)
+	n := guard(m.data, func() { s.look(m.data, from) })
+	blocks := pg.BlockNumber(n / int(s.BlockSize))
+	s.stats.Looked += uint64(blocks)
+	return blocks
 }
 
 // read looks at the pages [from, to) by reading them. It lowers s.end where the
@@ -146,7 +195,7 @@ func (s *scanner) read(from, to pg.BlockNumber) error {
 			return err
 		}
 		whole := int64(n) / size
-		s.window(s.buf[:whole*size], from)
+		s.look(s.buf[:whole*size], from)
 		s.stats.Looked += uint64(whole)
 		from += pg.BlockNumber(whole)
 		if err != nil && from < to {

@@ -181,7 +181,7 @@ func TestReadFindsTheSame(t *testing.T) {
 
 	var set pagemap.Set
 	s := scanner{prober: prober{Rules: r, into: &set}, f: f, end: 100}
-	if err := s.look(&window{f: f, from: 0, to: 100}); err != nil {
+	if err := s.read(0, 100); err != nil {
 		t.Fatal(err)
 	}
 	s.flush()

@@ -24,7 +24,7 @@ type Stats struct {
 	MaxLSN   pg.LSN
 	MaxBlock pg.BlockNumber
 
-	Cold int64 // bytes that were not in the page cache
+	Cold int64 // bytes that were not in the page cache where the scan had to read
 }
 
 // Add adds what another scan of a range of the same file saw.

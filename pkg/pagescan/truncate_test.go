@@ -5,7 +5,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -85,8 +84,8 @@ func TestTruncatedUnderScan(t *testing.T) {
 	}
 }
 
-// A fault inside the mapping says how much was there; the scan goes on by reading. Here the
-// file is cut exactly between the mapping and the first look.
+// A fault inside the mapping says how much was there. Here the file is cut exactly
+// between the mapping and the first look.
 func TestTruncatedAfterMapping(t *testing.T) {
 	for name, r := range map[string]Rules{
 		"lsn":  {BlockSize: blockSize, Since: since},
@@ -99,16 +98,19 @@ func TestTruncatedAfterMapping(t *testing.T) {
 			}
 			f := writeFile(t, pages...)
 			var set pagemap.Set
-			s := scanner{prober: prober{Rules: r, hashes: hashes(pages...), into: &set}, f: f, end: 64}
-			w := s.open(0, 64)
-			defer w.close()
-			if w.data == nil {
+			s := scanner{prober: prober{Rules: r, hashes: hashes(pages...), into: &set}, f: f, blocks: 64, end: 64}
+			m, ok := mapFile(f, 0, 64*blockSize)
+			if !ok {
 				t.Fatal("the file was not mapped")
 			}
+			defer m.close()
 			if err := f.Truncate(10 * blockSize); err != nil {
 				t.Fatal(err)
 			}
-			if err := s.look(w); err != nil {
+			if n := guard(m.data, func() { s.look(m.data, 0) }); n != 10*blockSize {
+				t.Errorf("%d bytes were there, want %d", n, 10*blockSize)
+			}
+			if err := s.window(0, 64, nil); err != nil {
 				t.Fatal(err)
 			}
 			s.flush()
@@ -121,9 +123,10 @@ func TestTruncatedAfterMapping(t *testing.T) {
 
 // Only faults inside the mapping are recovered. Other panics are bugs and end the process.
 func TestGuardLetsOtherPanicsThrough(t *testing.T) {
+	mine := make([]byte, 8192)
 	caught := func(look func()) (r any) {
 		defer func() { r = recover() }()
-		guard(4096, 8192, look)
+		guard(mine, look)
 		return nil
 	}
 	if r := caught(func() { panic("bug") }); r != "bug" {
@@ -144,7 +147,7 @@ func TestGuardLetsOtherPanicsThrough(t *testing.T) {
 	if r := caught(func() { sink = m[0] }); r == nil {
 		t.Errorf("a fault elsewhere was swallowed (%d)", sink)
 	}
-	if n, ok := guard(uintptr(unsafe.Pointer(&m[0])), len(m), func() { sink = m[100] }); ok || n != 100 {
-		t.Errorf("a fault inside: %d, %v; want 100, false", n, ok)
+	if n := guard(m, func() { sink = m[100] }); n != 100 {
+		t.Errorf("a fault inside at byte 100: %d", n)
 	}
 }
