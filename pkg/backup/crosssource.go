@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -38,13 +39,13 @@ func (s *crossSource) judge(t *target) (whole bool, work pg.BlockNumber) {
 }
 
 func (s *crossSource) changed(ctx context.Context, t *target, f *os.File, from, to pg.BlockNumber,
-	set *pagemap.Set,
+	set *pagemap.Set, cold *[]pagecache.Span,
 ) error {
 	var mapped, scanned pagemap.Set
-	if err := s.m.changed(ctx, t, f, from, to, &mapped); err != nil {
+	if err := s.m.changed(ctx, t, f, from, to, &mapped, cold); err != nil {
 		return err
 	}
-	if err := s.scan.changed(ctx, t, f, from, to, &scanned); err != nil {
+	if err := s.scan.changed(ctx, t, f, from, to, &scanned, cold); err != nil {
 		return err
 	}
 	page := make(pg.Page, s.blockSize)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -31,7 +32,7 @@ func (s *mapSource) judge(t *target) (whole bool, work pg.BlockNumber) {
 }
 
 func (s *mapSource) changed(_ context.Context, t *target, _ *os.File, from, to pg.BlockNumber,
-	set *pagemap.Set,
+	set *pagemap.Set, _ *[]pagecache.Span,
 ) error {
 	first := s.first(t)
 	for blk, n := range s.m.Changes(t.rel.RelFork).Runs(first+from, first+to) {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -20,7 +21,7 @@ type fixedSource struct {
 func (s fixedSource) judge(*target) (bool, pg.BlockNumber) { return s.whole, s.work }
 
 func (s fixedSource) changed(_ context.Context, _ *target, _ *os.File, from, to pg.BlockNumber,
-	set *pagemap.Set,
+	set *pagemap.Set, _ *[]pagecache.Span,
 ) error {
 	if s.hook != nil {
 		s.hook()
@@ -134,7 +135,7 @@ func TestMapSource(t *testing.T) {
 			continue
 		}
 		var set pagemap.Set
-		if err := s.changed(t.Context(), target, nil, 0, target.parentBlocks, &set); err != nil {
+		if err := s.changed(t.Context(), target, nil, 0, target.parentBlocks, &set, nil); err != nil {
 			t.Fatal(err)
 		}
 		var got []repo.BlockRun

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pagescan"
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -36,9 +37,10 @@ func (s *scanSource) judge(t *target) (whole bool, work pg.BlockNumber) {
 }
 
 func (s *scanSource) changed(ctx context.Context, t *target, f *os.File, from, to pg.BlockNumber,
-	set *pagemap.Set,
+	set *pagemap.Set, cold *[]pagecache.Span,
 ) error {
 	rules := s.rules
+	rules.Keep = cold
 	recorded := t.parent.Versions[0].Identity
 	if !sameFile(recorded, t.identity) {
 		// Another file under the same name may hold pages whose LSNs were written

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -17,7 +18,8 @@ type source interface {
 	// work says: every block is provably the parent's.
 	judge(t *target) (whole bool, work pg.BlockNumber)
 	// changed adds to set, numbered within the segment file, the blocks of [from, to) that
-	// must come from today's file.
+	// must come from today's file. To cold it adds what it brought into the page cache, which
+	// the caller drops when it has copied the blocks.
 	changed(ctx context.Context, t *target, f *os.File, from, to pg.BlockNumber,
-		set *pagemap.Set) error
+		set *pagemap.Set, cold *[]pagecache.Span) error
 }

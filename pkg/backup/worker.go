@@ -79,10 +79,12 @@ func (w *worker) do(ctx context.Context, p part) error {
 // relationPart copies the blocks of one part that must come from today's file.
 func (w *worker) relationPart(ctx context.Context, p part, f *os.File) (r partResult, err error) {
 	var set pagemap.Set
-	if err := w.wanted(ctx, p, f, &set); err != nil {
+	var cold []pagecache.Span
+	defer func() { pagecache.Drop(f, cold) }()
+	if err := w.wanted(ctx, p, f, &set, &cold); err != nil {
 		return r, err
 	}
-	defer pagecache.Drop(f, w.prefetch(p, f, &set))
+	cold = append(cold, w.prefetch(p, f, &set)...)
 	r.end = p.to
 	at := p.from
 	for first, n := range set.Runs(p.from, p.to) {
@@ -116,7 +118,7 @@ func (w *worker) prefetch(p part, f *os.File, set *pagemap.Set) (cold []pagecach
 			cold = pagecache.Missing(f, int64(first)*size, int64(n)*size, cold)
 		}
 	}
-	if p.parent != nil {
+	if p.parent != nil && len(cold) > 0 {
 		pagecache.Random(f) // every run is asked for; what lies between is not wanted
 	}
 	if p.sparse || w.limit != nil {
@@ -128,8 +130,11 @@ func (w *worker) prefetch(p part, f *os.File, set *pagemap.Set) (cold []pagecach
 	return cold
 }
 
-// wanted fills set with the blocks of the part that must come from today's file.
-func (w *worker) wanted(ctx context.Context, p part, f *os.File, set *pagemap.Set) error {
+// wanted fills set with the blocks of the part that must come from today's file, and cold with what
+// finding them out brought into the page cache.
+func (w *worker) wanted(ctx context.Context, p part, f *os.File, set *pagemap.Set,
+	cold *[]pagecache.Span,
+) error {
 	if p.parent == nil {
 		set.AddRange(p.from, p.to)
 		return nil
@@ -143,7 +148,7 @@ func (w *worker) wanted(ctx context.Context, p part, f *os.File, set *pagemap.Se
 		}
 	}
 	if to := min(p.to, p.parentBlocks); p.from < to {
-		return p.source.changed(ctx, p.target, f, p.from, to, set)
+		return p.source.changed(ctx, p.target, f, p.from, to, set, cold)
 	}
 	return nil
 }
