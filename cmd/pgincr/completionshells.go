@@ -11,61 +11,64 @@ import (
 func fishCompletion(model *kong.Application) string {
 	var b strings.Builder
 	b.WriteString("# fish completion of pgincr, made by \"pgincr completion fish\"\ncomplete -c pgincr -f\n")
-	quote := func(s string) string {
-		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
-	}
-	var walk func(n *kong.Node, condition string)
-	walk = func(n *kong.Node, condition string) {
-		var names []string
-		for _, c := range n.Children {
-			names = append(names, c.Name)
-		}
-		for _, c := range n.Children {
-			if c.Hidden {
-				continue
-			}
-			only := condition
-			if only != "" {
-				only += "; and "
-			}
-			fmt.Fprintf(&b, "complete -c pgincr -n %s -a %s -d %s\n",
-				quote(only+"not __fish_seen_subcommand_from "+strings.Join(names, " ")), c.Name, quote(c.Help))
-			walk(c, only+"__fish_seen_subcommand_from "+c.Name)
-		}
-		for _, a := range n.Positional {
-			if words, kind := flagValues(a); kind == "words" {
-				fmt.Fprintf(&b, "complete -c pgincr -n %s -a %s\n", quote(condition), quote(strings.Join(words, " ")))
-			} else if kind == "file" {
-				fmt.Fprintf(&b, "complete -c pgincr -n %s -F\n", quote(condition))
-			}
-		}
-		for _, f := range n.Flags {
-			if f.Hidden {
-				continue
-			}
-			b.WriteString("complete -c pgincr")
-			if condition != "" {
-				b.WriteString(" -n " + quote(condition))
-			}
-			if f.Short != 0 {
-				b.WriteString(" -s " + quote(string(f.Short)))
-			}
-			b.WriteString(" -l " + f.Name + " -d " + quote(f.Help))
-			switch words, kind := flagValues(f.Value); kind {
-			case "words":
-				b.WriteString(" -x -a " + quote(strings.Join(words, " ")))
-			case "directory":
-				b.WriteString(" -x -a '(__fish_complete_directories)'")
-			case "file":
-				b.WriteString(" -r -F")
-			case "any":
-				b.WriteString(" -x")
-			}
-			b.WriteByte('\n')
-		}
-	}
-	walk(model.Node, "")
+	fishNode(&b, model.Node, "")
 	return b.String()
+}
+
+// fishNode writes what may follow a command; condition is fish's for being there.
+func fishNode(b *strings.Builder, n *kong.Node, condition string) {
+	var names []string
+	for _, c := range n.Children {
+		names = append(names, c.Name)
+	}
+	and := ""
+	if condition != "" {
+		and = condition + "; and "
+	}
+	for _, c := range n.Children {
+		fmt.Fprintf(b, "complete -c pgincr -n %s -a %s -d %s\n",
+			fishQuote(and+"not __fish_seen_subcommand_from "+strings.Join(names, " ")), c.Name, fishQuote(c.Help))
+		fishNode(b, c, and+"__fish_seen_subcommand_from "+c.Name)
+	}
+	for _, a := range n.Positional {
+		switch words, kind := flagValues(a); kind {
+		case "words":
+			fmt.Fprintf(b, "complete -c pgincr -n %s -a %s\n", fishQuote(condition), fishQuote(strings.Join(words, " ")))
+		case "file":
+			fmt.Fprintf(b, "complete -c pgincr -n %s -F\n", fishQuote(condition))
+		}
+	}
+	for _, f := range n.Flags {
+		b.WriteString("complete -c pgincr")
+		if condition != "" {
+			b.WriteString(" -n " + fishQuote(condition))
+		}
+		b.WriteString(fishFlag(f) + "\n")
+	}
+}
+
+// fishFlag gives a flag's names, help and values.
+func fishFlag(f *kong.Flag) string {
+	var s string
+	if f.Short != 0 {
+		s = " -s " + fishQuote(string(f.Short))
+	}
+	s += " -l " + f.Name + " -d " + fishQuote(f.Help)
+	switch words, kind := flagValues(f.Value); kind {
+	case "words":
+		s += " -x -a " + fishQuote(strings.Join(words, " "))
+	case "directory":
+		s += " -x -a '(__fish_complete_directories)'"
+	case "file":
+		s += " -r -F"
+	case "any":
+		s += " -x"
+	}
+	return s
+}
+
+func fishQuote(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }
 
 // zshCompletion knows commands, subcommands, their flags with help, and the words of enumerations.

@@ -70,9 +70,8 @@ func loadConfig(path string, model *kong.Application) (*config, error) {
 	if err != nil {
 		return nil, unwrapPath(err)
 	}
-	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, maxConfigSize+1))
-	if err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, unwrapPath(err)
 	}
 	if len(b) > maxConfigSize {
@@ -137,7 +136,8 @@ func flagsBelow(node *kong.Node) map[string]*kong.Flag {
 // Validate implements kong.Resolver; the file was held against the grammar when it was read.
 func (*config) Validate(*kong.Application) error { return nil }
 
-// Resolve implements kong.Resolver: it gives the file's value for a flag that neither the command line nor the environment sets.
+// Resolve implements kong.Resolver: it gives the file's value for a flag that
+// neither the command line nor the environment sets.
 func (c *config) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	envs := flag.Envs
 	if flag.Tag != nil && flag.Tag.Get("libpq") != "" {

@@ -114,8 +114,9 @@ func flagValue(y *yaml.Node, flag *kong.Flag) (any, error) {
 			list = append(list, text)
 		}
 		return list, nil
+	default:
+		return nil, lineError(y, "%s: expected a value", flag.Name)
 	}
-	return nil, lineError(y, "%s: expected a value", flag.Name)
 }
 
 // unknownKey names what the key may have been meant to be.

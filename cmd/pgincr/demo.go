@@ -16,8 +16,9 @@ type demoCommand struct {
 
 // Help is shown below the summary.
 func (*demoCommand) Help() string {
-	return "Makes a throwaway cluster under load, backs it up, fully and twice incrementally, restores the chain, starts a " +
-		"server on it and compares what both hold. Every command is printed before it runs, so that you can repeat it. " +
+	return "Makes a throwaway cluster under load, backs it up, fully and twice incrementally, restores the chain, " +
+		"starts a server on it and compares what both hold. " +
+		"Every command is printed before it runs, so that you can repeat it. " +
 		"Nothing is left behind. Needs PostgreSQL's server and client programs, and no running server."
 }
 
@@ -99,7 +100,8 @@ func (d *demo) backUp(ctx context.Context) error {
 // restore ends the load, lets the archive have the last of it, and restores the chain.
 func (d *demo) restore(ctx context.Context) error {
 	d.headline("the load ends, and the chain is restored and recovered to the end of the archived WAL")
-	archived := `until psql -Atc "SELECT last_archived_wal >= '$last' FROM pg_stat_archiver" | grep -q t; do sleep 0.1; done`
+	archived := `until psql -Atc "SELECT last_archived_wal >= '$last' FROM pg_stat_archiver" | grep -q t; ` +
+		`do sleep 0.1; done`
 	recovered := `until psql -p 5433 -Atc 'SELECT pg_is_in_recovery()' | grep -q f; do sleep 0.1; done`
 	return inOrder(ctx,
 		d.stopLoad,
@@ -115,8 +117,9 @@ func (d *demo) compare(ctx context.Context) error {
 	d.headline("the contents of both servers")
 	// Newer pg_dumps begin and end with a random key for psql.
 	const dump = `pg_dump -p %[1]s -f %[1]s.sql && grep -v '^\\\(un\)\?restrict ' %[1]s.sql | sha256sum`
-	const sums = `psql -p %s -Atc "SELECT (SELECT sum(abalance) FROM pgbench_accounts), (SELECT sum(bbalance) FROM pgbench_branches), ` +
-		`(SELECT sum(tbalance) FROM pgbench_tellers), (SELECT sum(delta) FROM pgbench_history)"`
+	const sums = `psql -p %s -Atc "SELECT (SELECT sum(abalance) FROM pgbench_accounts), ` +
+		`(SELECT sum(bbalance) FROM pgbench_branches), (SELECT sum(tbalance) FROM pgbench_tellers), ` +
+		`(SELECT sum(delta) FROM pgbench_history)"`
 	for _, line := range []string{dump, sums} {
 		original, err := d.output(ctx, fmt.Sprintf(line, "5432"))
 		if err != nil {

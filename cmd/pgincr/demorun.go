@@ -80,13 +80,14 @@ func copyProgram(from, to string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	defer func() { err = errors.Join(err, in.Close()) }()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Chmod(0o755), out.Close())
+	const program = 0o755 // PostgreSQL's user executes what root has copied
+	return errors.Join(err, out.Chmod(program), out.Close())
 }
 
 func (d *demo) ids() (uid, gid uint32, err error) {
@@ -121,7 +122,7 @@ func (d *demo) headline(text string) { _ = d.p.printf("\n# %s\n", text) }
 // command prepares a shell line. It has a process group of its own, so that an interrupt at the
 // terminal reaches it only through ctx, all of it and once.
 func (d *demo) command(ctx context.Context, line string) (*exec.Cmd, error) {
-	c := exec.CommandContext(ctx, "sh", "-c", line)
+	c := exec.CommandContext(ctx, "sh", "-c", line) //nolint:gosec // the lines are the demo's own
 	c.Dir, c.Env = d.dir, d.environment()
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if d.user != nil {

@@ -25,7 +25,8 @@ func TestBytesText(t *testing.T) {
 // Durations and percentages are as precise as people read them.
 func TestOtherTexts(t *testing.T) {
 	got := []string{
-		durationText(1234567 * time.Microsecond), durationText(12345 * time.Millisecond), durationText(3*time.Hour + 90*time.Second),
+		durationText(1234567 * time.Microsecond), durationText(12345 * time.Millisecond),
+		durationText(3*time.Hour + 90*time.Second),
 		percentText(0, 0), percentText(0, 10), percentText(1, 1000), percentText(50, 100), percentText(100, 100),
 		timeText(time.Time{}), timeText(time.Unix(0, 0)), versionText(150018), versionText(170000),
 	}
@@ -63,7 +64,8 @@ func TestWALRestoreCommand(t *testing.T) {
 	if got := walRestoreCommand("/p", &commonFlags{Repo: "rel", Cluster: "c"}); !strings.Contains(got, "--repo /") {
 		t.Errorf("depends on the working directory: %s", got)
 	}
-	if got := walRestoreCommand("/p", &commonFlags{Repo: "file:///x", Cluster: "c"}); !strings.Contains(got, "--repo file:///x ") {
+	got = walRestoreCommand("/p", &commonFlags{Repo: "file:///x", Cluster: "c"})
+	if !strings.Contains(got, "--repo file:///x ") {
 		t.Errorf("changes a URL: %s", got)
 	}
 }

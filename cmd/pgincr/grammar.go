@@ -85,8 +85,8 @@ type jsonFlag struct {
 	JSON bool `name:"json" help:"Print one JSON document."`
 }
 
-// helpFlag prints the help of what the command line names and ends the parsing. It is not kong's own, whose short name -h is
-// the host's here, as in PostgreSQL's programs.
+// helpFlag prints the help of what the command line names and ends the parsing.
+// It is not kong's own, whose short name -h is the host's here, as in PostgreSQL's programs.
 type helpFlag bool
 
 // errHelpShown ends the parsing after the help.

@@ -27,7 +27,8 @@ func hintFor(err error) string {
 	}
 	var noPostgres *missingPostgresError
 	if errors.As(err, &noPostgres) {
-		return "install the server with its client programs (apt-get install postgresql), or name their directory with --bindir"
+		return "install the server with its client programs (apt-get install postgresql), " +
+			"or name their directory with --bindir"
 	}
 	for _, hint := range []func(error) string{serverHint, backupHint, restoreHint, repoHint} {
 		if h := hint(err); h != "" {

@@ -158,8 +158,9 @@ type pagemapBuildCommand struct {
 
 // Help is shown below the summary.
 func (*pagemapBuildCommand) Help() string {
-	return "archive-push makes the map of each segment it stores. This makes those that are missing, with all workers, and joins the " +
-		"maps of neighbours, which makes incrementals over long ranges quick. Exit code 3 says that a segment cannot be mapped."
+	return "archive-push makes the map of each segment it stores. This makes those that are missing, " +
+		"with all workers, and joins the maps of neighbours, which makes incrementals over long ranges quick. " +
+		"Exit code 3 says that a segment cannot be mapped."
 }
 
 // Run implements the command.

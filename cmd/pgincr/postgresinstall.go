@@ -110,6 +110,7 @@ func inspectPostgres(ctx context.Context, dir string) (postgresInstall, error) {
 	if err != nil {
 		return postgresInstall{}, err
 	}
+	//nolint:gosec // the program is where the user or the system's packages say
 	out, err := exec.CommandContext(ctx, filepath.Join(abs, "postgres"), "--version").Output()
 	if err != nil {
 		return postgresInstall{}, fmt.Errorf("%s: postgres --version: %w", dir, err)

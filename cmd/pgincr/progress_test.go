@@ -26,8 +26,10 @@ func TestLogProgress(t *testing.T) {
 		if len(lines) != 4 {
 			t.Fatalf("%d lines:\n%s", len(lines), out.String())
 		}
-		for _, want := range []string{"msg=progress", "phase=copy", `done="20 MB"`, `total="100 MB"`, `percent="20 %"`,
-			`rate="1 MB/s"`, "left=1m20s"} {
+		for _, want := range []string{
+			"msg=progress", "phase=copy", `done="20 MB"`, `total="100 MB"`, `percent="20 %"`,
+			`rate="1 MB/s"`, "left=1m20s",
+		} {
 			if !strings.Contains(lines[3], want) {
 				t.Errorf("no %s in %s", want, lines[3])
 			}

@@ -82,8 +82,8 @@ func resolvePath(path string) string {
 	path = absolute(path)
 	rest := ""
 	for p := path; ; p = filepath.Dir(p) {
-		if real, err := filepath.EvalSymlinks(p); err == nil {
-			return filepath.Join(real, rest)
+		if found, err := filepath.EvalSymlinks(p); err == nil {
+			return filepath.Join(found, rest)
 		}
 		if p == filepath.Dir(p) {
 			return path

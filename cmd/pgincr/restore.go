@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/restore"
 )
@@ -66,6 +67,16 @@ func (c *restoreCommand) Validate(*kong.Context) error {
 	case c.Standby && c.TargetAction == "promote":
 		return errors.New("--target-action promote: does not go with --standby")
 	}
+	if c.TargetTime != "" {
+		if _, err := restore.ParseTargetTime(c.TargetTime); err != nil {
+			return fmt.Errorf("--target-time: %w", err)
+		}
+	}
+	if c.TargetLSN != "" {
+		if _, err := pg.ParseLSN(c.TargetLSN); err != nil {
+			return fmt.Errorf("--target-lsn: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -73,8 +84,11 @@ func (c *restoreCommand) Validate(*kong.Context) error {
 func (c *targetFlags) targets() []string {
 	var names []string
 	for _, f := range []struct{ name, value string }{
-		{"--target-time", c.TargetTime}, {"--target-lsn", c.TargetLSN}, {"--target-xid", c.TargetXID},
-		{"--target-name", c.TargetName}, {"--target", c.Target},
+		{"--target-time", c.TargetTime},
+		{"--target-lsn", c.TargetLSN},
+		{"--target-xid", c.TargetXID},
+		{"--target-name", c.TargetName},
+		{"--target", c.Target},
 	} {
 		if f.value != "" {
 			names = append(names, f.name)
@@ -89,12 +103,6 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return &usageError{err: fmt.Errorf("--tablespace-mapping: %w", err), command: "pgincr restore"}
 	}
-	var at time.Time
-	if c.TargetTime != "" {
-		if at, err = restore.ParseTargetTime(c.TargetTime); err != nil {
-			return &usageError{err: fmt.Errorf("--target-time: %w", err), command: "pgincr restore"}
-		}
-	}
 	executable, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("path of this program: %w", err)
@@ -103,7 +111,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.choose(ctx, cluster, at)
+	m, err := c.choose(ctx, cluster)
 	if err != nil {
 		return err
 	}
@@ -143,17 +151,16 @@ func (c *targetFlags) options() restore.TargetOptions {
 	}
 }
 
-// choose gives the backup to start from: the one named, or the newest that was
-// complete before the target.
-func (c *restoreCommand) choose(ctx context.Context, cluster *repo.Cluster, at time.Time) (*repo.Manifest, error) {
+// choose gives the backup to start from: the one named, or the one with the least WAL to replay up to the target.
+func (c *restoreCommand) choose(ctx context.Context, cluster *repo.Cluster) (*repo.Manifest, error) {
 	if c.Backup != "" {
 		return findBackup(ctx, cluster, c.Backup)
 	}
-	all, err := cluster.Backups(ctx)
-	if err != nil {
-		return nil, err
+	m, err := restore.Choose(ctx, cluster, c.options())
+	if errors.Is(err, repo.ErrNotFound) {
+		return nil, fmt.Errorf("cluster %q: there are no backups", cluster.Info.Name)
 	}
-	return chooseBackup(all, c.TargetLSN, at)
+	return m, err
 }
 
 // report prints the result.

@@ -29,7 +29,8 @@ type verifyDocument struct {
 	Stats   repo.VerifyStats  `json:"stats"`
 }
 
-// verifiedBackup is the verdict on one backup: whether it can be restored, and what is wrong with its own objects or its chain.
+// verifiedBackup is the verdict on one backup: whether it can be restored, and
+// what is wrong with its own objects or its chain.
 type verifiedBackup struct {
 	ID       string            `json:"id"`
 	OK       bool              `json:"ok"`
@@ -113,7 +114,9 @@ func (c *verifyCommand) choose(ctx context.Context, cluster *repo.Cluster) ([]*r
 }
 
 // verify looks at backups, parents first, and at the archived WAL that they need.
-func (p *program) verify(ctx context.Context, cluster *repo.Cluster, manifests []*repo.Manifest) (*verifyDocument, error) {
+func (p *program) verify(
+	ctx context.Context, cluster *repo.Cluster, manifests []*repo.Manifest,
+) (*verifyDocument, error) {
 	d := &verifyDocument{Cluster: p.common.Cluster, OK: true, Backups: []*verifiedBackup{}}
 	byID := map[string]*verifiedBackup{}
 	var total int64

@@ -9,7 +9,7 @@ import (
 )
 
 // version is set by the linker for a release.
-var version string //nolint:gochecknoglobals // -ldflags -X needs a variable
+var version string
 
 // buildVersion gives the release, or what the Go toolchain recorded.
 func buildVersion() string {

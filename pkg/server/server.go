@@ -89,7 +89,7 @@ func (s *Server) close(ctx context.Context) error {
 	if err != nil {
 		return s.conn.Close(ctx)
 	}
-	defer h.Conn.Close()
+	defer func() { _ = h.Conn.Close() }() // the session is over, or beyond help
 	ctx, cancel := context.WithTimeout(ctx, closeGrace)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = h.Conn.SetDeadline(time.Unix(1, 0)) })
