@@ -135,8 +135,9 @@ func TestTryLock(t *testing.T) {
 	if err != nil || l == nil || holder != "" {
 		t.Fatalf("%v, %q, %v", l, holder, err)
 	}
-	if l, holder, err := durable.TryLock(path, 0o600, "second"); err != nil || l != nil || holder != "first, with a longer text" {
-		t.Errorf("%v, %q, %v", l, holder, err)
+	other, holder, err := durable.TryLock(path, 0o600, "second")
+	if err != nil || other != nil || holder != "first, with a longer text" {
+		t.Errorf("%v, %q, %v", other, holder, err)
 	}
 	must(t, errors.Join(l.Unlock(), l.Unlock()))
 	l, _, err = durable.TryLock(path, 0o600, "second")

@@ -48,7 +48,7 @@ func Create(path string, mode fs.FileMode) (*File, error) {
 func createTemp(path string, mode fs.FileMode) (*os.File, error) {
 	dir, base := filepath.Split(path)
 	for {
-		name := fmt.Sprintf("%s.%s.%016x.tmp", dir, base, rand.Uint64())
+		name := fmt.Sprintf("%s.%s.%016x.tmp", dir, base, rand.Uint64()) //nolint:gosec // only so that two names differ
 		f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
 		if errors.Is(err, fs.ErrExist) {
 			continue

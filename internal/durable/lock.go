@@ -65,8 +65,9 @@ func tryLock(f *os.File) (bool, error) {
 	return err == nil, err
 }
 
-// lockTemp locks a temporary file that was just created. It is false when RemoveDead
-// took the file first. A file system without locks is no obstacle: RemoveDead then leaves the file alone.
+// lockTemp locks a temporary file that was just created. It is false when RemoveDead took
+// the file first. A file system without locks is no obstacle: RemoveDead then leaves the
+// file alone.
 func lockTemp(f *os.File) (live bool, err error) {
 	if err := flock(f, unix.LOCK_EX); err != nil {
 		if errors.Is(err, unix.ENOLCK) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {

@@ -14,8 +14,11 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
+// openFunc opens a WAL file, of an archive or a backup.
+type openFunc = func(context.Context, string) (io.ReadCloser, error)
+
 // readWAL reads a WAL file through.
-func readWAL(ctx context.Context, open func(context.Context, string) (io.ReadCloser, error), name string) ([]byte, error) {
+func readWAL(ctx context.Context, open openFunc, name string) ([]byte, error) {
 	r, err := open(ctx, name)
 	if err != nil {
 		return nil, err
@@ -48,7 +51,7 @@ func storeChain(t testing.TB, c *repo.Cluster) (full []*repo.File) {
 	t.Helper()
 	full, err := store(t.Context(), c, testManifest(fullID, "", 0x2000028), fullFiles)
 	must(t, err)
-	_, err = store(t.Context(), c, testManifest(incrID, fullID, 0x3000028), func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
+	incr := func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
 		version, err1 := plain(ctx, w, "PG_VERSION", []byte("15!\n"))
 		r, err2 := rel(ctx, w, "base/5/16384", 900, 2, 128, run(3, 1), run(299, 3), run(880, 20))
 		if err := errors.Join(err1, err2); err != nil {
@@ -58,7 +61,8 @@ func storeChain(t testing.TB, c *repo.Cluster) (full []*repo.File) {
 		same := *full[4]
 		same.Whole, same.Frames = false, nil
 		return []*repo.File{full[0], version, r, &same}, nil
-	})
+	}
+	_, err = store(t.Context(), c, testManifest(incrID, fullID, 0x3000028), incr)
 	must(t, err)
 	return full
 }
@@ -100,7 +104,8 @@ func TestBackupRoundTrip(t *testing.T) {
 	must(t, r.Close())
 }
 
-// A chain gives each block from the newest backup that has it, and, without reading a pack, the hash of each as well.
+// A chain gives each block from the newest backup that has it, and, without reading a pack,
+// the hash of each as well.
 func TestChainReadsNewestBlocks(t *testing.T) {
 	c := newTestCluster(t, newTestStore(t))
 	ctx := t.Context()

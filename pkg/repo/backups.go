@@ -23,9 +23,10 @@ const (
 // listWorkers bounds the manifests that are read at a time.
 const listWorkers = 8
 
-// Backups lists the committed backups, oldest first by start position (not by time), parents before what is
-// built on them; a younger timeline comes after an older one. A manifest that is damaged or of a newer
-// format is an entry with Status "broken" and the cause in Warnings, before all others.
+// Backups lists the committed backups, oldest first by start position (not by time),
+// parents before what is built on them; a younger timeline comes after an older one. A
+// manifest that is damaged or of a newer format is an entry with Status "broken" and the
+// cause in Warnings, before all others.
 //
 // It costs one listing and one small read for each backup.
 func (c *Cluster) Backups(ctx context.Context) ([]*Manifest, error) {
@@ -66,7 +67,8 @@ func (c *Cluster) Backups(ctx context.Context) ([]*Manifest, error) {
 	return found, nil
 }
 
-// sortBackups puts broken ones first, then orders by timeline and position, then children behind parents.
+// sortBackups puts broken ones first, then orders by timeline and position, then children
+// behind parents.
 func sortBackups(ms []*Manifest) {
 	byID := make(map[string]*Manifest, len(ms))
 	for _, m := range ms {
@@ -122,7 +124,8 @@ func (c *Cluster) load(ctx context.Context, id string) (*Manifest, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if m.Cluster != c.Info.Name || m.SystemIdentifier != c.Info.SystemIdentifier {
-		return nil, fmt.Errorf("%s: %w: it is of cluster %s, system identifier %d", name, ErrCorrupt, m.Cluster, m.SystemIdentifier)
+		return nil, fmt.Errorf("%s: %w: it is of cluster %s, system identifier %d",
+			name, ErrCorrupt, m.Cluster, m.SystemIdentifier)
 	}
 	if m.Geometry != c.Info.Geometry {
 		return nil, fmt.Errorf("%s: %w: geometry %+v in cluster of %+v", name, ErrCorrupt, m.Geometry, c.Info.Geometry)
@@ -130,8 +133,9 @@ func (c *Cluster) load(ctx context.Context, id string) (*Manifest, error) {
 	return m, nil
 }
 
-// Backup loads one manifest: by id, "latest", or "latest-full". The latest is the last of Backups that is
-// not broken; when a broken one was begun after it, that is ErrCorrupt and not silently passed over.
+// Backup loads one manifest: by id, "latest", or "latest-full". The latest is the last of
+// Backups that is not broken; when a broken one was begun after it, that is ErrCorrupt and
+// not silently passed over.
 func (c *Cluster) Backup(ctx context.Context, id string) (*Manifest, error) {
 	if id != Latest && id != LatestFull {
 		if _, _, err := ParseID(id); err != nil {
@@ -159,7 +163,8 @@ func latest(all []*Manifest, onlyFull bool, cluster string) (*Manifest, error) {
 		}
 	}
 	if broken != nil && (last == nil || broken.StartedAt.After(begun(last))) {
-		return nil, fmt.Errorf("%w: the newest backup, %s, is broken (%s): name the one to use", ErrCorrupt, broken.ID, broken.Warnings[0])
+		return nil, fmt.Errorf("%w: the newest backup, %s, is broken (%s): name the one to use",
+			ErrCorrupt, broken.ID, cause(broken))
 	}
 	if last == nil {
 		return nil, fmt.Errorf("cluster %s has no such backup yet: %w", cluster, ErrNotFound)
@@ -173,7 +178,8 @@ func begun(m *Manifest) time.Time {
 	return t
 }
 
-// deleteBackup removes a backup: first the manifest, durably, so that it is no backup any more, then the rest.
+// deleteBackup removes a backup: first the manifest, durably, so that it is no backup any
+// more, then the rest.
 func (c *Cluster) deleteBackup(ctx context.Context, id string) error {
 	prefix := c.backupPrefix(id)
 	if err := c.st.Delete(ctx, prefix+manifestObject); err != nil {

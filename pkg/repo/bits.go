@@ -12,7 +12,8 @@ type bitmap []uint64
 // newBits gives n bits, all clear.
 func newBits(n pg.BlockNumber) bitmap { return make(bitmap, (uint64(n)+63)/64) }
 
-// word gives the mask of the bits of [from, to) in the word of from, and where the next word begins.
+// word gives the mask of the bits of [from, to) in the word of from, and where the next
+// word begins.
 func wordMask(from, to uint64) (mask, next uint64) {
 	next = min(from&^63+64, to)
 	return (^uint64(0) << (from & 63)) & (^uint64(0) >> (63 - (next-1)&63)), next

@@ -49,8 +49,9 @@ type rootCreator interface {
 	CreateRoot(ctx context.Context) error
 }
 
-// Init creates the entry. Doing it again for the same system identifier is harmless and gives created=false; for
-// another one it is an error of type *SystemIdentifierError. The commit point is the appearance of cluster.json.
+// Init creates the entry. Doing it again for the same system identifier is harmless and
+// gives created=false; for another one it is an error of type *SystemIdentifierError. The
+// commit point is the appearance of cluster.json.
 func Init(ctx context.Context, st Store, info ClusterInfo) (c *Cluster, created bool, err error) {
 	info.Format = FormatVersion
 	if err := info.verify(); err != nil {
@@ -116,11 +117,12 @@ type SystemIdentifierError struct {
 }
 
 func (e *SystemIdentifierError) Error() string {
-	return fmt.Sprintf("cluster %s: the repository's entry is of system identifier %d, this is %d", e.Cluster, e.Have, e.Want)
+	return fmt.Sprintf("cluster %s: the repository's entry is of system identifier %d, this is %d",
+		e.Cluster, e.Have, e.Want)
 }
 
-// Lock takes a lock of this cluster, "backup" for example. When another process holds it the error is
-// ErrLocked and says which process that is.
+// Lock takes a lock of this cluster, "backup" for example. When another process holds it
+// the error is ErrLocked and says which process that is.
 func (c *Cluster) Lock(ctx context.Context, name string) (unlock func() error, err error) {
 	if err := verifyElement(name); err != nil {
 		return nil, fmt.Errorf("lock: %w", err)

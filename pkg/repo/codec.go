@@ -8,8 +8,8 @@ import (
 	"github.com/pierrec/lz4/v4"
 )
 
-// compressor compresses frames with one codec and level. Not safe for concurrent use: each worker has its own.
-// It keeps about 2 MiB at the default level.
+// compressor compresses frames with one codec and level. Not safe for concurrent use: each
+// worker has its own. It keeps about 2 MiB at the default level.
 type compressor struct {
 	codec Codec
 	zstd  *zstd.Encoder
@@ -41,6 +41,7 @@ func (c *compressor) append(dst, raw []byte) ([]byte, Codec) {
 	have := len(dst)
 	most := len(raw) - len(raw)>>gainShift - 1
 	switch c.codec {
+	case CodecNone:
 	case CodecZstd:
 		dst = c.zstd.EncodeAll(raw, dst)
 		if n := len(dst) - have; n <= most {

@@ -39,7 +39,8 @@ type lister struct {
 	found     []ObjectInfo
 }
 
-// walk adds what dir holds; rel is its name relative to the prefix, with a slash at the end unless empty.
+// walk adds what dir holds; rel is its name relative to the prefix, with a slash at the end
+// unless empty.
 func (l *lister) walk(ctx context.Context, dir, rel string) error {
 	if err := ctx.Err(); err != nil {
 		return err

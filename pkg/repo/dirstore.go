@@ -124,7 +124,8 @@ func (s *dirStore) Delete(ctx context.Context, names ...string) error {
 	return s.checkRoot()
 }
 
-// prune removes dir and those above it, up to the root, as long as they are empty, and syncs the last one left.
+// prune removes dir and those above it, up to the root, as long as they are empty, and
+// syncs the last one left.
 func (s *dirStore) prune(dir string) error {
 	for ; dir != s.root; dir = filepath.Dir(dir) {
 		s.forget(dir)
@@ -215,8 +216,8 @@ func (s *dirStore) checkRoot() error {
 	return nil
 }
 
-// wrap makes ErrUnreachable of what says that the medium, not the object, is the trouble. A name that is
-// not there means little where the repository itself is not there.
+// wrap makes ErrUnreachable of what says that the medium, not the object, is the trouble. A
+// name that is not there means little where the repository itself is not there.
 func (s *dirStore) wrap(err error) error {
 	switch {
 	case err == nil:

@@ -3,6 +3,7 @@ package repo_test
 import (
 	"bufio"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -104,8 +105,9 @@ func TestModes(t *testing.T) {
 	}
 }
 
-// A repository that is not there is unreachable in whatever is tried, and is not made by writing to it: where a file system is not
-// mounted, nothing may be stored. Nothing is taken for certainly absent either.
+// A repository that is not there is unreachable in whatever is tried, and is not made by
+// writing to it: where a file system is not mounted, nothing may be stored. Nothing is
+// taken for certainly absent either.
 func TestUnreachable(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
@@ -136,7 +138,8 @@ func TestUnreachable(t *testing.T) {
 	}
 }
 
-// A full disk is told apart from a repository that cannot be reached. /dev/full answers every write as a full disk does.
+// A full disk is told apart from a repository that cannot be reached. /dev/full answers
+// every write as a full disk does.
 func TestFullDisk(t *testing.T) {
 	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	must(t, err)
@@ -157,8 +160,8 @@ func TestFullDisk(t *testing.T) {
 // helperEnv makes the test binary the process that a test kills.
 const helperEnv = "PGINCR_TEST_DIRSTORE"
 
-// A process that was killed holds no lock, and what it was writing is no object and is removed by who lists the directory. As
-// long as it lives, both are left alone.
+// A process that was killed holds no lock, and what it was writing is no object and is
+// removed by who lists the directory. As long as it lives, both are left alone.
 func TestKilledProcess(t *testing.T) {
 	if dir := os.Getenv(helperEnv); dir != "" {
 		holdAndWrite(t, dir)
@@ -170,6 +173,8 @@ func TestKilledProcess(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), exe, "-test.run=^TestKilledProcess$", "-test.count=1")
 	cmd.Env = append(os.Environ(), helperEnv+"="+st.String())
 	out, err := cmd.StdoutPipe()
+	must(t, err)
+	_, err = cmd.StdinPipe()
 	must(t, err)
 	must(t, cmd.Start())
 	ready := bufio.NewScanner(out)
@@ -190,7 +195,8 @@ func TestKilledProcess(t *testing.T) {
 	if n := temps(); n != 1 {
 		t.Errorf("%d files of the living process", n)
 	}
-	if _, err := st.Lock(t.Context(), "main/locks/backup", ""); !errors.Is(err, repo.ErrLocked) || !strings.Contains(err.Error(), "owner") {
+	_, err = st.Lock(t.Context(), "main/locks/backup", "")
+	if !errors.Is(err, repo.ErrLocked) || !strings.Contains(err.Error(), "owner") {
 		t.Errorf("lock of the living process: %v", err)
 	}
 	must(t, cmd.Process.Kill())
@@ -212,7 +218,7 @@ func TestKilledProcess(t *testing.T) {
 func holdAndWrite(t *testing.T, dir string) {
 	st, err := repo.OpenStore(t.Context(), dir)
 	must(t, err)
-	_, err = st.Lock(t.Context(), "main/locks/backup", "owner")
+	unlock, err := st.Lock(t.Context(), "main/locks/backup", "owner")
 	must(t, err)
 	w, err := st.Create(t.Context(), "main/wal/x")
 	must(t, err)
@@ -220,5 +226,6 @@ func holdAndWrite(t *testing.T, dir string) {
 	must(t, err)
 	_, err = os.Stdout.WriteString("ready\n")
 	must(t, err)
-	select {}
+	_, err = io.Copy(io.Discard, os.Stdin) // until it is killed, or the test is gone
+	must(t, errors.Join(err, unlock(), w.Abort()))
 }

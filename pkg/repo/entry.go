@@ -52,6 +52,7 @@ func (s *entryState) appendEntry(b []byte, f *File) []byte {
 	b = append(b, f.Path[shared:]...)
 	b = s.appendAttributes(b, f)
 	switch f.Kind {
+	case KindDir:
 	case KindLink:
 		b = binary.AppendUvarint(b, uint64(len(f.Link)))
 		b = append(b, f.Link...)

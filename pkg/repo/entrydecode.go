@@ -20,10 +20,10 @@ type entryReader struct {
 
 func (r *entryReader) fail() { r.b, r.err = nil, errEntry }
 
-// uvarint reads a number of at most max.
-func (r *entryReader) uvarint(max uint64) uint64 {
+// uvarint reads a number of at most limit.
+func (r *entryReader) uvarint(limit uint64) uint64 {
 	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > max || n > 1 && r.b[n-1] == 0 {
+	if n <= 0 || v > limit || n > 1 && r.b[n-1] == 0 {
 		r.fail()
 		return 0
 	}
@@ -81,6 +81,7 @@ func (s *entryState) readPath(r *entryReader) string {
 func (s *entryState) readEntry(r *entryReader, f *File) error {
 	flags := s.readAttributes(r, f)
 	switch f.Kind {
+	case KindDir:
 	case KindLink:
 		f.Link = string(r.bytes(r.uvarint(maxPath)))
 	case KindFile:

@@ -14,8 +14,8 @@ import (
 
 var faultModes = []storetest.FaultMode{storetest.FailOnce, storetest.FailLate, storetest.Die}
 
-// eachFault runs body on a new cluster with its 1st, 2nd, 3rd … operation failing until none does. check looks at what is
-// left through a store of its own.
+// eachFault runs body on a new cluster with its 1st, 2nd, 3rd … operation failing until
+// none does. check looks at what is left through a store of its own.
 func eachFault(t *testing.T, prepare func(c *repo.Cluster), body func(ctx context.Context, st repo.Store) error,
 	check func(t *testing.T, c *repo.Cluster, err error),
 ) {
@@ -47,8 +47,8 @@ func eachFault(t *testing.T, prepare func(c *repo.Cluster), body func(ctx contex
 	}
 }
 
-// Wherever writing a backup fails, it is either complete or no backup; the one before it is as it was, and
-// the next one succeeds.
+// Wherever writing a backup fails, it is either complete or no backup; the one before it is
+// as it was, and the next one succeeds.
 func TestBackupWriteFails(t *testing.T) {
 	prepare := func(c *repo.Cluster) {
 		_, err := store(t.Context(), c, testManifest(fullID, "", 0x2000028), smallFull)
@@ -113,7 +113,8 @@ func TestAbortRemovesEverything(t *testing.T) {
 	}
 }
 
-// Wherever archiving a segment fails, the archive holds it whole or not at all, and archiving it again succeeds.
+// Wherever archiving a segment fails, the archive holds it whole or not at all, and
+// archiving it again succeeds.
 func TestArchivingFails(t *testing.T) {
 	segment := bytes.Repeat([]byte("segment "), 400_000)
 	body := func(ctx context.Context, st repo.Store) error {

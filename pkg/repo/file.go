@@ -30,9 +30,9 @@ type File struct {
 	Size     int64 // bytes after restore
 	Identity Identity
 	Link     string
-	// Whole: Frames and Zero give the entire content. Otherwise what they do
-	// not give comes from the parent's file of the same path (a KindFile that is not Whole is the same as the parent's,
-	// and has no frames).
+	// Whole: Frames and Zero give the entire content. Otherwise what they do not give comes
+	// from the parent's file of the same path (a KindFile that is not Whole is the same as
+	// the parent's, and has no frames).
 	Whole  bool
 	Sum    uint64 // KindFile: xxhash64 of the content, else 0
 	Frames []Frame
@@ -44,8 +44,8 @@ func (f *File) Blocks(g pg.Geometry) pg.BlockNumber {
 	return pg.BlockNumber(f.Size / int64(g.BlockSize))
 }
 
-// Identity tells whether a file is still the same file, and unwritten. Times are in nanoseconds of the
-// Unix epoch; BirthTime 0: the file system does not tell.
+// Identity tells whether a file is still the same file, and unwritten. Times are in
+// nanoseconds of the Unix epoch; BirthTime 0: the file system does not tell.
 type Identity struct {
 	Device     uint64
 	Inode      uint64
@@ -71,8 +71,8 @@ type Frame struct {
 	Raw    uint32 // bytes after decompression, at most MaxFrame
 	Codec  Codec
 	Sum    uint64 // xxhash64 of the compressed bytes
-	// HashIndex is the position of the first of its page hashes in the pack's hash object; one for each page, KindRelation only.
-	// NoHashes where there are none.
+	// HashIndex is the position of the first of its page hashes in the pack's hash object;
+	// one for each page, KindRelation only. NoHashes where there are none.
 	HashIndex uint32
 	Runs      []BlockRun // KindRelation: the blocks, in order; the pages lie in the frame in this order
 }

@@ -48,8 +48,8 @@ const (
 	offFrameCheck  = 32
 )
 
-// put writes the header into b[:frameHeaderSize]. objectSum is the checksum of the object's header and off
-// where the frame begins: both enter the header's own checksum.
+// put writes the header into b[:frameHeaderSize]. objectSum is the checksum of the object's
+// header and off where the frame begins: both enter the header's own checksum.
 func (f frameHeader) put(b []byte, objectSum uint64, off int64) {
 	b = b[:frameHeaderSize]
 	binary.BigEndian.PutUint32(b, frameMagic)

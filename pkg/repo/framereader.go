@@ -55,8 +55,9 @@ func isShort(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// next gives the next frame before the end frame, verified, with its payload as it is stored, valid until
-// the next call. io.EOF: the end frame was there and agrees with what came before, and nothing follows.
+// next gives the next frame before the end frame, verified, with its payload as it is
+// stored, valid until the next call. io.EOF: the end frame was there and agrees with what
+// came before, and nothing follows.
 func (fr *frameReader) next() (h frameHeader, payload []byte, err error) {
 	if fr.ended {
 		return h, nil, io.EOF

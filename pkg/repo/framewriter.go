@@ -38,7 +38,8 @@ func parseEnd(b []byte) (end, error) {
 	}, nil
 }
 
-// frameWriter fills one object with frames: the header first, an end frame last. Not safe for concurrent use.
+// frameWriter fills one object with frames: the header first, an end frame last. Not safe
+// for concurrent use.
 type frameWriter struct {
 	w      ObjectWriter
 	name   string // in the store
@@ -95,7 +96,8 @@ func (fw *frameWriter) append(h *frameHeader, buf []byte) error {
 	return nil
 }
 
-// commit writes the end frame and publishes the object. sum is the checksum of the content, 0 for a pack.
+// commit writes the end frame and publishes the object. sum is the checksum of the content,
+// 0 for a pack.
 func (fw *frameWriter) commit(ctx context.Context, sum uint64) (Object, error) {
 	fw.tail.Sum = sum
 	h := frameHeader{Kind: frameEnd, Raw: endSize, Count: fw.frames}

@@ -141,7 +141,8 @@ func FuzzFrameHeader(f *testing.F) {
 
 // fuzzFiles are entries of every kind.
 func fuzzFiles() []*File {
-	owner := File{Mode: 0o600, UID: 26, GID: 26, ModTime: time.Unix(1_790_000_000, 5).UTC(), Identity: Identity{8, 77, 1, 2, 3}}
+	owner := File{Mode: 0o600, UID: 26, GID: 26, Identity: Identity{8, 77, 1, 2, 3}}
+	owner.ModTime = time.Unix(1_790_000_000, 5).UTC()
 	dir, link, plain, relation := owner, owner, owner, owner
 	dir.Path, dir.Kind = "base", KindDir
 	plain.Path, plain.Kind, plain.Whole, plain.Size, plain.Sum = "base/5/PG_VERSION", KindFile, true, 3, 99
@@ -192,7 +193,8 @@ func decodeEntries(raw []byte, count uint32) (files []*File, err error) {
 	}
 }
 
-// An index block is refused or read, in memory that its size bounds; what is read can be written and read again.
+// An index block is refused or read, in memory that its size bounds; what is read can be
+// written and read again.
 func FuzzIndexBlock(f *testing.F) {
 	f.Add(encodeEntries(fuzzFiles()), uint32(4))
 	for _, file := range fuzzFiles() {
@@ -221,9 +223,11 @@ func FuzzIndexBlock(f *testing.F) {
 // An object of bytes is refused, or gives as many bytes as its frames say.
 func FuzzEnvelope(f *testing.F) {
 	f.Add(byte(frameBytes), byte(CodecNone), uint32(3), uint32(0), uint32(0), []byte("abc"), []byte{})
-	f.Add(byte(frameBytes), byte(CodecZstd), uint32(1<<20), uint32(0), uint32(0), []byte{0x28, 0xb5, 0x2f, 0xfd}, []byte("rest"))
+	magic := []byte{0x28, 0xb5, 0x2f, 0xfd}
+	f.Add(byte(frameBytes), byte(CodecZstd), uint32(1<<20), uint32(0), uint32(0), magic, []byte("rest"))
 	f.Fuzz(func(t *testing.T, kind, codec byte, raw, count, first uint32, payload, rest []byte) {
-		frame := testFrame{frameHeader{Kind: frameKind(kind), Codec: Codec(codec), Raw: raw, Count: count, First: first}, payload}
+		h := frameHeader{Kind: frameKind(kind), Codec: Codec(codec), Raw: raw, Count: count, First: first}
+		frame := testFrame{h, payload}
 		data := append(object(kindWAL, frame, endFrame(xxhash.Sum64(payload), frame)), rest...)
 		d, err := newDecompressor()
 		if err != nil {
@@ -277,7 +281,8 @@ func FuzzHashes(f *testing.F) {
 		if n > 1<<16 {
 			return
 		}
-		frame := testFrame{frameHeader{Kind: frameHashes, Raw: uint32(len(payload)), Count: count, First: frameFirst}, payload}
+		h := frameHeader{Kind: frameHashes, Raw: uint32(len(payload)), Count: count, First: frameFirst}
+		frame := testFrame{h, payload}
 		data := object(kindHashes, frame, endFrame(xxhash.Sum64(payload), frame))
 		o, err := openVerified(t.Context(), bytesStore{data: data}, "hashes", testHeader(kindHashes))
 		if err != nil {
@@ -334,8 +339,9 @@ func sealBody(body []byte) []byte {
 // A manifest is refused, or is read, written and read again as the same.
 func FuzzManifest(f *testing.F) {
 	m := &Manifest{
-		ID: "20261123T083810Z-F", Cluster: "main", Type: TypeFull, Status: StatusOK, Timeline: 1, StartLSN: 0x2000028, StopLSN: 0x2000138,
-		SystemIdentifier: 7, Geometry: pg.DefaultGeometry(), WAL: WALNeed{Mode: WALArchived},
+		ID: "20261123T083810Z-F", Cluster: "main", Type: TypeFull, Status: StatusOK,
+		Timeline: 1, StartLSN: 0x2000028, StopLSN: 0x2000138, SystemIdentifier: 7,
+		Geometry: pg.DefaultGeometry(), WAL: WALNeed{Mode: WALArchived},
 		Objects: []Object{{"000001.pack", 300, "0123456789abcdef"}}, Annotations: map[string]string{"k": "<v>"},
 		TablespaceMap: "16999 /srv/\xff\n", Tablespaces: []pg.TablespaceLink{{OID: 16999, Path: "/srv/\xff"}},
 	}
@@ -373,7 +379,8 @@ func FuzzManifest(f *testing.F) {
 
 // A cluster's entry is refused, or is one that Init could have written.
 func FuzzClusterInfo(f *testing.F) {
-	data, err := seal(ClusterInfo{Format: 1, Name: "main", SystemIdentifier: 7, PGVersion: 150018, Geometry: pg.DefaultGeometry()})
+	info := ClusterInfo{Format: 1, Name: "main", SystemIdentifier: 7, PGVersion: 150018, Geometry: pg.DefaultGeometry()}
+	data, err := seal(info)
 	if err != nil {
 		f.Fatal(err)
 	}

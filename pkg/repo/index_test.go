@@ -29,7 +29,7 @@ func writeIndex(t testing.TB, files func(yield func(*File) bool)) []byte {
 	if err != nil || !bytes.Equal(sink.Bytes(), head) {
 		t.Fatal(err)
 	}
-	w, err := newIndexWriter(fw, pg.DefaultGeometry())
+	w, err := newIndexWriter(fw, pg.DefaultGeometry(), Compression{Codec: CodecZstd})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +108,8 @@ func TestIndexRoundTrip(t *testing.T) {
 	})
 }
 
-// Entries out of order, twice, outside the data directory or without sense are refused by the writer.
+// Entries out of order, twice, outside the data directory or without sense are refused by
+// the writer.
 func TestIndexRefuses(t *testing.T) {
 	frame := Frame{Pack: 1, Offset: 128, Stored: 60, Raw: 8192, Runs: []BlockRun{{0, 1}}}
 	good := func(path string) *File { return &File{Path: path, Kind: KindDir} }
@@ -134,11 +135,15 @@ func TestIndexRefuses(t *testing.T) {
 		"no hashes":            {{Path: "a", Kind: KindRelation, Size: 8192, Frames: []Frame{noHash}}},
 		"no pack":              {{Path: "a", Kind: KindRelation, Size: 8192, Frames: []Frame{noPack}}},
 		"larger than raw":      {{Path: "a", Kind: KindRelation, Size: 8192, Frames: []Frame{tooLong}}},
-		"block twice":          {{Path: "a", Kind: KindRelation, Size: 8192, Frames: []Frame{frame}, Zero: []BlockRun{{0, 1}}}},
-		"not whole":            {{Path: "a", Kind: KindRelation, Size: 16384, Whole: true, Frames: []Frame{frame}}},
+		"block twice":          {{Path: "a", Kind: KindRelation, Size: 8192, Frames: []Frame{frame, frame}}},
+		"zero page twice":      {{Path: "a", Kind: KindRelation, Size: 8192, Zero: []BlockRun{{0, 1}, {0, 1}}}},
+		"page and zero page": {{
+			Path: "a", Kind: KindRelation, Size: 16384, Frames: []Frame{frame}, Zero: []BlockRun{{0, 1}},
+		}},
+		"not whole": {{Path: "a", Kind: KindRelation, Size: 16384, Whole: true, Frames: []Frame{frame}}},
 	} {
 		fw := &frameWriter{w: &sinkWriter{}, name: "index"}
-		w, err := newIndexWriter(fw, pg.DefaultGeometry())
+		w, err := newIndexWriter(fw, pg.DefaultGeometry(), Compression{Codec: CodecZstd})
 		if err != nil {
 			t.Fatal(err)
 		}

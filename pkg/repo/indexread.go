@@ -27,7 +27,9 @@ type indexReader struct {
 }
 
 // newIndexReader reads o, which it closes, as the index with header want.
-func newIndexReader(o ObjectReader, d *decompressor, name string, want objectHeader, g pg.Geometry) (*indexReader, error) {
+func newIndexReader(
+	o ObjectReader, d *decompressor, name string, want objectHeader, g pg.Geometry,
+) (*indexReader, error) {
 	fr, err := newFrameReader(o, o.Size(), name)
 	if err != nil {
 		return nil, errors.Join(err, o.Close())

@@ -17,7 +17,8 @@ const (
 	maxIndexBlock = 64 << 20
 )
 
-// indexWriter writes the index of a backup: blocks of entries. It holds one block. Not safe for concurrent use.
+// indexWriter writes the index of a backup: blocks of entries. It holds one block. Not safe
+// for concurrent use.
 type indexWriter struct {
 	fw      *frameWriter
 	g       pg.Geometry
@@ -32,9 +33,9 @@ type indexWriter struct {
 	sum     *xxhash.Digest // over the blocks' content
 }
 
-func newIndexWriter(fw *frameWriter, g pg.Geometry) (*indexWriter, error) {
-	z, err := newCompressor(Compression{Codec: CodecZstd})
-	return &indexWriter{fw: fw, g: g, z: z, sum: xxhash.New()}, err
+func newIndexWriter(fw *frameWriter, g pg.Geometry, z Compression) (*indexWriter, error) {
+	c, err := newCompressor(z)
+	return &indexWriter{fw: fw, g: g, z: c, sum: xxhash.New()}, err
 }
 
 // append adds an entry.

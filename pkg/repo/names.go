@@ -62,7 +62,8 @@ func VerifyClusterName(name string) error {
 		ok = ok && (alnum || i > 0 && (c == '.' || c == '_' || c == '-'))
 	}
 	if !ok {
-		return fmt.Errorf("cluster name %q: want 1 to 63 letters, digits, dots, underscores and hyphens, a letter or digit first", name)
+		return fmt.Errorf("cluster name %q: want 1 to 63 letters, digits, dots, underscores and hyphens, "+
+			"a letter or digit first", name)
 	}
 	return nil
 }

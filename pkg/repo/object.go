@@ -34,8 +34,10 @@ const (
 
 // String is for messages.
 func (k objectKind) String() string {
-	names := [...]string{kindPack: "pack", kindHashes: "page hashes", kindIndex: "index",
-		kindControl: "control file", kindWAL: "WAL file", kindMap: "page map"}
+	names := [...]string{
+		kindPack: "pack", kindHashes: "page hashes", kindIndex: "index",
+		kindControl: "control file", kindWAL: "WAL file", kindMap: "page map",
+	}
 	if k < 1 || int(k) >= len(names) {
 		return fmt.Sprintf("object of kind %d", uint32(k))
 	}
@@ -51,7 +53,8 @@ type objectHeader struct {
 	Name     string // backup id, or the name of the WAL file or map
 }
 
-// Layout of an object header: magic, version, kind, number, zero, system identifier, name, checksum.
+// Layout of an object header: magic, version, kind, number, zero, system identifier, name,
+// checksum.
 const (
 	offHeaderVersion = 8
 	offHeaderKind    = 12

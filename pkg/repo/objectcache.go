@@ -86,8 +86,8 @@ func (o *cachedObject) done() {
 	o.users--
 }
 
-// add keeps an object, unless another goroutine was quicker, and closes the one that was not used for the longest time when
-// there are too many.
+// add keeps an object, unless another goroutine was quicker, and closes the one that was
+// not used for the longest time when there are too many.
 func (c *objectCache) add(key objectKey, o *cachedObject) (*cachedObject, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -173,7 +173,8 @@ func readAt(o ObjectReader, b []byte, off int64) error {
 	return err
 }
 
-// frame reads the frame f into b, which has room for f.Stored bytes, verifies it and gives its payload.
+// frame reads the frame f into b, which has room for f.Stored bytes, verifies it and gives
+// its payload.
 func (o *cachedObject) frame(f *Frame, b []byte) ([]byte, error) {
 	if f.Offset > o.Size()-int64(f.Stored) {
 		return nil, fmt.Errorf("%w: the pack ends at %d", ErrCorrupt, o.Size())

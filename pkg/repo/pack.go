@@ -2,7 +2,6 @@ package repo
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -14,7 +13,8 @@ const (
 	packTarget = 256 << 20
 	// hashBlock is how many page hashes make a frame of a hash object.
 	hashBlock = 512
-	// hashStride is the distance between the frames of a hash object, all of which but the last are full.
+	// hashStride is the distance between the frames of a hash object, all of which but the
+	// last are full.
 	hashStride = frameHeaderSize + hashBlock*8
 )
 
@@ -33,8 +33,9 @@ type PackWriter struct {
 	err    error // sticky
 }
 
-// WriteFrame compresses raw (at most MaxFrame bytes) and appends it. hashes has one PageHash for each page of a relation
-// frame and is nil otherwise. The caller fills Runs. Incompressible data is stored as it is.
+// WriteFrame compresses raw (at most MaxFrame bytes) and appends it. hashes has one
+// PageHash for each page of a relation frame and is nil otherwise. The caller fills Runs.
+// Incompressible data is stored as it is.
 func (p *PackWriter) WriteFrame(ctx context.Context, raw []byte, hashes []uint64) (Frame, error) {
 	if p.err != nil {
 		return Frame{}, p.err
@@ -147,43 +148,4 @@ func (p *PackWriter) abort() error {
 		p.err = errors.New("backup was aborted")
 	}
 	return err
-}
-
-// hashWriter writes the hash object of a pack.
-type hashWriter struct {
-	fw    *frameWriter
-	count uint32 // hashes so far
-	buf   []byte // header room and the hashes of the frame being filled
-	sum   *xxhash.Digest
-}
-
-func (w *hashWriter) append(hashes []uint64) error {
-	for _, h := range hashes {
-		w.buf = binary.BigEndian.AppendUint64(w.buf, h)
-		w.count++
-		if w.count%hashBlock == 0 {
-			if err := w.flush(); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (w *hashWriter) flush() error {
-	n := uint32(len(w.buf)-frameHeaderSize) / 8
-	if n == 0 {
-		return nil
-	}
-	_, _ = w.sum.Write(w.buf[frameHeaderSize:]) // never fails
-	err := w.fw.append(&frameHeader{Kind: frameHashes, Raw: n * 8, Count: n, First: w.count - n}, w.buf)
-	w.buf = w.buf[:frameHeaderSize]
-	return err
-}
-
-func (w *hashWriter) commit(ctx context.Context) (Object, error) {
-	if err := w.flush(); err != nil {
-		return Object{}, errors.Join(err, w.fw.abort())
-	}
-	return w.fw.commit(ctx, w.sum.Sum64())
 }

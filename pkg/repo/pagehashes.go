@@ -12,8 +12,9 @@ import (
 // maxHashRead bounds the page hashes that are read at a time: 512 KiB.
 const maxHashRead = 64 << 10
 
-// PageHashes gives the hash of every block that the newest version of a relation has, from wherever in the
-// chain the block comes; those of zero pages are computed. None is unknown. No pack is read.
+// PageHashes gives the hash of every block that the newest version of a relation has, from
+// wherever in the chain the block comes; those of zero pages are computed. None is unknown.
+// No pack is read.
 func (cf *ChainFile) PageHashes(ctx context.Context, ch *Chain, g pg.Geometry) ([]uint64, error) {
 	if cf.Versions[0].Kind != KindRelation {
 		return nil, fmt.Errorf("%s: not a relation", cf.Path)
@@ -50,8 +51,8 @@ func (cf *ChainFile) PageHashes(ctx context.Context, ch *Chain, g pg.Geometry) (
 	return out, nil
 }
 
-// contiguous says how many of the pieces, which are in the order of their hashes, one read serves: those
-// of one pack between which less lies than a frame of hashes.
+// contiguous says how many of the pieces, which are in the order of their hashes, one read
+// serves: those of one pack between which less lies than a frame of hashes.
 func contiguous(pieces []Piece) int {
 	first := &pieces[0]
 	n := 1

@@ -28,7 +28,7 @@ type BackupReader struct {
 // there with its size, and a missing one is named.
 func (c *Cluster) OpenBackup(ctx context.Context, m *Manifest) (*BackupReader, error) {
 	if m.Status != StatusOK {
-		return nil, fmt.Errorf("backup %s: %w: %s", m.ID, ErrCorrupt, slices.Concat(m.Warnings, []string{"no cause known"})[0])
+		return nil, fmt.Errorf("backup %s: %w: %s", m.ID, ErrCorrupt, cause(m))
 	}
 	prefix := c.backupPrefix(m.ID)
 	there, err := c.st.List(ctx, prefix, true)
@@ -48,7 +48,16 @@ func (c *Cluster) OpenBackup(ctx context.Context, m *Manifest) (*BackupReader, e
 			return nil, fmt.Errorf("%s%s: %w: %d bytes, want %d", prefix, o.Name, ErrCorrupt, size, o.Size)
 		}
 	}
-	return &BackupReader{Manifest: m, c: c, prefix: prefix, cache: newObjectCache(c.st, prefix, c.backupHeader(m.ID, 0, 0))}, nil
+	return newBackupReader(c, m), nil
+}
+
+// newBackupReader makes a reader without looking whether anything is there.
+func newBackupReader(c *Cluster, m *Manifest) *BackupReader {
+	prefix := c.backupPrefix(m.ID)
+	return &BackupReader{
+		Manifest: m, c: c, prefix: prefix,
+		cache: newObjectCache(c.st, prefix, c.backupHeader(m.ID, 0, 0)),
+	}
 }
 
 // Files yields the index in order, verifying its checksums on the way. Each
@@ -162,7 +171,8 @@ func (r *BackupReader) Control(ctx context.Context) ([]byte, error) {
 	return data[:n], nil
 }
 
-// OpenWAL reads a carried WAL file; the reader fails at the end if the content is not what was stored.
+// OpenWAL reads a carried WAL file; the reader fails at the end if the content is not what
+// was stored.
 func (r *BackupReader) OpenWAL(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := verifyWALName(name); err != nil {
 		return nil, err

@@ -11,8 +11,8 @@ import (
 type Piece struct {
 	Depth int // into Chain.Backups
 	Frame Frame
-	// Runs are the blocks of the frame that are the newest of the chain, a subset of Frame.Runs. For a KindFile it is empty
-	// and Offset is where the frame's bytes go.
+	// Runs are the blocks of the frame that are the newest of the chain, a subset of
+	// Frame.Runs. For a KindFile it is empty and Offset is where the frame's bytes go.
 	Runs   []BlockRun
 	Offset int64
 }
@@ -29,6 +29,7 @@ func (cf *ChainFile) Resolve(g pg.Geometry) (pieces []Piece, zero []BlockRun, er
 		return nil, nil, err
 	}
 	switch cf.Versions[0].Kind {
+	case KindDir, KindLink:
 	case KindFile:
 		pieces, err = cf.resolveBytes()
 	case KindRelation:
@@ -45,7 +46,7 @@ func (cf *ChainFile) resolveBytes() ([]Piece, error) {
 	newest := cf.Versions[0]
 	for i, f := range cf.Versions {
 		if f.Kind != newest.Kind || f.Size != newest.Size || f.Sum != newest.Sum {
-			return nil, fmt.Errorf("the version that it should equal has kind %d, %d bytes and checksum %016x, want %d, %d and %016x",
+			return nil, fmt.Errorf("it should equal a version of kind %d, %d bytes and checksum %016x, and has %d, %d and %016x",
 				f.Kind, f.Size, f.Sum, newest.Kind, newest.Size, newest.Sum)
 		}
 		if !f.Whole {
@@ -62,7 +63,8 @@ func (cf *ChainFile) resolveBytes() ([]Piece, error) {
 	return nil, fmt.Errorf("no version is whole")
 }
 
-// resolveBlocks goes from the newest version to the oldest and lets each supply the blocks that none before had.
+// resolveBlocks goes from the newest version to the oldest and lets each supply the blocks
+// that none before had.
 func (cf *ChainFile) resolveBlocks(g pg.Geometry) (pieces []Piece, zero []BlockRun, err error) {
 	newest := cf.Versions[0]
 	for _, f := range cf.Versions {

@@ -17,13 +17,14 @@ func smallGeometry() pg.Geometry {
 	return g
 }
 
-// origin says where a block comes from: a page of a frame of a version, or a zero page (frame -1), or
-// nowhere (version -1).
+// origin says where a block comes from: a page of a frame of a version, or a zero page
+// (frame -1), or nowhere (version -1).
 type origin struct{ version, frame, page int }
 
 var nowhere = origin{-1, 0, 0}
 
-// drawVersion draws an entry: which of its blocks it holds, in frames whose runs may interleave, and which are zero pages.
+// drawVersion draws an entry: which of its blocks it holds, in frames whose runs may
+// interleave, and which are zero pages.
 func drawVersion(t *rapid.T, g pg.Geometry, whole bool) *File {
 	n := rapid.IntRange(0, int(g.RelSegBlocks)).Draw(t, "blocks")
 	f := &File{Path: "base/5/16384", Kind: KindRelation, Size: int64(n) * int64(g.BlockSize), Whole: whole}
@@ -73,8 +74,8 @@ func appendBlock(runs []BlockRun, b pg.BlockNumber) []BlockRun {
 	return append(runs, BlockRun{b, 1})
 }
 
-// naive resolves block by block: the newest version that holds a block supplies it, as long as every version on the
-// way down had the block at all.
+// naive resolves block by block: the newest version that holds a block supplies it, as long
+// as every version on the way down had the block at all.
 func naive(cf *ChainFile, g pg.Geometry) (origins []origin, ok bool) {
 	origins = make([]origin, cf.Versions[0].Blocks(g))
 	for b := range origins {
@@ -114,8 +115,8 @@ func holds(f *File, b pg.BlockNumber) origin {
 	return nowhere
 }
 
-// Resolve gives each block exactly the origin that looking at one block after the other gives, or an error where
-// that finds none.
+// Resolve gives each block exactly the origin that looking at one block after the other
+// gives, or an error where that finds none.
 func TestResolveIsNaive(t *testing.T) {
 	g := smallGeometry()
 	rapid.Check(t, func(t *rapid.T) {
@@ -218,7 +219,9 @@ func TestResolveRefuses(t *testing.T) {
 	relation := func(blocks int64, whole bool, runs ...BlockRun) *File {
 		f := &File{Path: "base/5/1", Kind: KindRelation, Size: blocks * 8192, Whole: whole}
 		for i, r := range runs {
-			f.Frames = append(f.Frames, Frame{Pack: 1, Offset: 128 + int64(i), Stored: 50, Raw: uint32(r.Count) * 8192, Runs: []BlockRun{r}})
+			f.Frames = append(f.Frames, Frame{
+				Pack: 1, Offset: 128 + int64(i), Stored: 50, Raw: uint32(r.Count) * 8192, Runs: []BlockRun{r},
+			})
 		}
 		return f
 	}

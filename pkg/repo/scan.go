@@ -2,7 +2,6 @@ package repo
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -21,16 +20,15 @@ type scan struct {
 	reader *BackupReader
 
 	mu     sync.Mutex
-	frames map[uint32][]uint64 // good frames of each pack, as fingerprints, sorted; guarded by mu until run is over
-	single map[uint64]bool     // those that are good although the pack could not be followed to them; guarded by mu likewise
+	frames map[uint32][]uint64 // good frames of each pack, as fingerprints, sorted; guarded by mu until all are read
+	single map[uint64]bool     // good ones to which their pack could not be followed; guarded by mu
 	faulty map[string]bool     // objects with damage; guarded by mu
 }
 
 func newScan(v *Verifier, m *Manifest) *scan {
-	prefix := v.c.backupPrefix(m.ID)
 	return &scan{
-		v: v, m: m, frames: map[uint32][]uint64{}, single: map[uint64]bool{}, faulty: map[string]bool{},
-		reader: &BackupReader{Manifest: m, c: v.c, prefix: prefix, cache: newObjectCache(v.c.st, prefix, v.c.backupHeader(m.ID, 0, 0))},
+		v: v, m: m, reader: newBackupReader(v.c, m),
+		frames: map[uint32][]uint64{}, single: map[uint64]bool{}, faulty: map[string]bool{},
 	}
 }
 
@@ -88,8 +86,8 @@ func (s *scan) good(f *Frame) bool {
 	return ok
 }
 
-// object reads one object from end to end. Damage to single frames of a pack is reported on the way; the
-// error is for what ends the reading.
+// object reads one object from end to end. Damage to single frames of a pack is reported on
+// the way; the error is for what ends the reading.
 func (s *scan) object(ctx context.Context, o Object) error {
 	name := s.reader.prefix + o.Name
 	r, err := s.v.c.st.Open(ctx, name)
@@ -193,28 +191,4 @@ func (s *scan) pack(ctx context.Context, fr *frameReader, number uint32) error {
 	s.mu.Unlock()
 	s.v.count(func(n *VerifyStats) { n.Frames += int64(len(p.good)); n.Pages += p.pages })
 	return err
-}
-
-// hashStream gives the page hashes of a hash object in order.
-type hashStream struct {
-	fr   *frameReader // nil: they cannot be read
-	rest []byte
-}
-
-// next gives the next hash.
-func (h *hashStream) next() (uint64, bool) {
-	for len(h.rest) == 0 {
-		if h.fr == nil {
-			return 0, false
-		}
-		_, payload, err := h.fr.next()
-		if err != nil || len(payload)%8 != 0 {
-			h.fr = nil // it is reported when its own turn comes
-			return 0, false
-		}
-		h.rest = payload
-	}
-	v := binary.BigEndian.Uint64(h.rest)
-	h.rest = h.rest[8:]
-	return v, true
 }

@@ -24,8 +24,8 @@ type packScan struct {
 	pages  int64
 }
 
-// run reads to the end. It goes on behind a frame whose payload is damaged, since its header tells where
-// the next one is.
+// run reads to the end. It goes on behind a frame whose payload is damaged, since its
+// header tells where the next one is.
 func (p *packScan) run(ctx context.Context) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -100,7 +100,8 @@ func (p *packScan) frame(h frameHeader, payload []byte) error {
 	return err
 }
 
-// index compares every frame that the index names with what the packs hold, and every plain file with its checksum.
+// index compares every frame that the index names with what the packs hold, and every plain
+// file with its checksum.
 func (s *scan) index(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.v.jobs)

@@ -49,7 +49,8 @@ type Store interface {
 	// Delete removes objects, durably, in any order; one that is not there is no error.
 	Delete(ctx context.Context, names ...string) error
 	// Lock takes a named exclusive lock that dies with this process, or fails with an error that
-	// is ErrLocked and names the owner. unlock may be called more than once.
+	// is ErrLocked and names the owner. unlock may be called more than once; a lock whose unlock
+	// the caller has dropped may end at any time.
 	Lock(ctx context.Context, name, owner string) (unlock func() error, err error)
 	// String gives the URL, without secrets.
 	String() string
@@ -98,7 +99,8 @@ func localPath(s string) (string, error) {
 		return s, nil
 	}
 	if scheme != "file" {
-		return "", fmt.Errorf("repository %s://…: scheme %q is not supported by this version (it knows paths and file:///path)", scheme, scheme)
+		return "", fmt.Errorf("repository %s://…: scheme %q is not supported by this version, "+
+			"which knows paths and file:///path", scheme, scheme)
 	}
 	u, err := url.Parse(s)
 	switch {

@@ -35,11 +35,12 @@ type VerifyStats struct {
 	Files   int64 `json:"files"` // of chains, each time one was resolved
 }
 
-// Verifier proves that backups can be restored, without restoring them: it reads every byte of every object of their
-// chains, once however many chains share a backup, checks every checksum, recomputes the page
-// hashes, and resolves every block of every file.
+// Verifier proves that backups can be restored, without restoring them: it reads every byte
+// of every object of their chains, once however many chains share a backup, checks every
+// checksum, recomputes the page hashes, and resolves every block of every file.
 //
-// Not safe for concurrent use; it has its own workers. Memory: 3 MiB for each job, and 8 bytes for each frame of the backups verified so far.
+// Not safe for concurrent use; it has its own workers. Memory: 3 MiB for each job, and 8
+// bytes for each frame of the backups verified so far.
 type Verifier struct {
 	c      *Cluster
 	jobs   int
@@ -50,8 +51,8 @@ type Verifier struct {
 	seen  map[string]*scan // by backup id
 }
 
-// NewVerifier makes a verifier with that many workers. report is called once for each problem, never by two
-// goroutines at a time.
+// NewVerifier makes a verifier with that many workers. report is called once for each
+// problem, never by two goroutines at a time.
 func (c *Cluster) NewVerifier(jobs int, report func(Problem)) *Verifier {
 	return &Verifier{c: c, jobs: max(1, jobs), report: report, seen: map[string]*scan{}}
 }
@@ -77,7 +78,8 @@ func (v *Verifier) problem(p Problem) {
 	v.report(p)
 }
 
-// fault reports err if it means that stored data is not right, and gives it back if it means that nothing can be known.
+// fault reports err if it means that stored data is not right, and gives it back if it
+// means that nothing can be known.
 func (v *Verifier) fault(err error, p Problem) error {
 	if err == nil {
 		return nil
@@ -90,8 +92,9 @@ func (v *Verifier) fault(err error, p Problem) error {
 	return err
 }
 
-// Backup verifies m and everything that it needs, and says whether it can be restored. Backups that were
-// verified before are not read again. The error is for what kept it from finding out.
+// Backup verifies m and everything that it needs, and says whether it can be restored.
+// Backups that were verified before are not read again. The error is for what kept it from
+// finding out.
 func (v *Verifier) Backup(ctx context.Context, m *Manifest) (ok bool, err error) {
 	if m.Status != StatusOK {
 		v.problem(Problem{Backup: m.ID, Err: fmt.Errorf("%w: %s", ErrCorrupt, cause(m))})

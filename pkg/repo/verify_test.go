@@ -43,8 +43,9 @@ func TestVerifyIntact(t *testing.T) {
 	}
 }
 
-// Every single byte of a backup's objects is covered: whichever is changed, in whichever bit, verifying reports it and
-// names the object, and where reading depends on the byte, reading fails as well. Nothing wrong is ever read as right.
+// Every single byte of a backup's objects is covered: whichever is changed, in whichever
+// bit, verifying reports it and names the object, and where reading depends on the byte,
+// reading fails as well. Nothing wrong is ever read as right.
 func TestEveryFlippedByteIsNoticed(t *testing.T) {
 	st := storetest.NewMemory()
 	c := newTestCluster(t, st)
@@ -80,7 +81,8 @@ func expectDamage(t *testing.T, c *repo.Cluster, name string, at, size int, righ
 	where := fmt.Sprintf("%s, byte %d", name, at)
 	ok, problems := verify(t, c, incrID)
 	if ok || len(problems) == 0 {
-		// Only what the chain does not need of an older backup may leave this one whole, and it is reported.
+		// Only what the chain does not need of an older backup may leave this one whole,
+		// and it is reported.
 		if !strings.HasPrefix(name, fullID) || len(problems) == 0 {
 			t.Errorf("%s: verify notices nothing", where)
 		}
@@ -104,7 +106,8 @@ func expectDamage(t *testing.T, c *repo.Cluster, name string, at, size int, righ
 	}
 }
 
-// An object that is missing, cut off, empty, or the one of another backup is noticed by verifying and before anything is read.
+// An object that is missing, cut off, empty, or the one of another backup is noticed by
+// verifying and before anything is read.
 func TestEveryReplacedObjectIsNoticed(t *testing.T) {
 	st := storetest.NewMemory()
 	c := newTestCluster(t, st)
@@ -118,7 +121,8 @@ func TestEveryReplacedObjectIsNoticed(t *testing.T) {
 		id, file, _ := strings.Cut(name, "/")
 		other := map[string]string{fullID: incrID, incrID: fullID}[id]
 		for what, data := range map[string][]byte{
-			"missing": nil, "cut off": intact[: len(intact)/2 : len(intact)/2], "empty": {}, "longer": append(bytes.Clone(intact), 0),
+			"missing": nil, "empty": {}, "cut off": intact[: len(intact)/2 : len(intact)/2],
+			"longer":    append(bytes.Clone(intact), 0),
 			"another's": st.Bytes("main/backups/" + other + "/" + file),
 		} {
 			if bytes.Equal(data, intact) {
@@ -128,7 +132,8 @@ func TestEveryReplacedObjectIsNoticed(t *testing.T) {
 			if _, problems := verify(t, c, incrID); len(problems) == 0 || !strings.Contains(strings.Join(problems, " "), id) {
 				t.Errorf("%s %s: verify says %q", name, what, problems)
 			}
-			if _, err := readAll(t.Context(), c, incrID); err == nil && name != fullID+"/control" { // which only its own restore reads
+			_, err := readAll(t.Context(), c, incrID)
+			if err == nil && name != fullID+"/control" { // which only its own restore reads
 				t.Errorf("%s %s: reading notices nothing", name, what)
 			}
 		}

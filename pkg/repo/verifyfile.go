@@ -11,8 +11,8 @@ import (
 // maxPath bounds the path of a file and the target of a link (PATH_MAX).
 const maxPath = 4096
 
-// VerifyPath refuses paths that would leave the data directory: absolute ones, empty elements, "." and "..", NUL bytes.
-// The data directory itself is ".".
+// VerifyPath refuses paths that would leave the data directory: absolute ones, empty
+// elements, "." and "..", NUL bytes. The data directory itself is ".".
 func VerifyPath(path string) error {
 	if path == "." {
 		return nil

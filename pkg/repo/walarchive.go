@@ -15,8 +15,8 @@ import (
 // maxMap bounds a page map that GetMap gives.
 const maxMap = 1 << 30
 
-// WALArchive is the archived WAL of a cluster: segments, history files, and page maps beside them. It
-// satisfies wal.Archive. Safe for concurrent use.
+// WALArchive is the archived WAL of a cluster: segments, history files, and page maps
+// beside them. It satisfies wal.Archive. Safe for concurrent use.
 type WALArchive struct {
 	c *Cluster
 	e *enveloper
@@ -37,7 +37,8 @@ func verifyWALName(name string) error {
 	return nil
 }
 
-// walObject gives the place of a WAL file: history files lie beside the directories of the timelines.
+// walObject gives the place of a WAL file: history files lie beside the directories of the
+// timelines.
 func (a *WALArchive) walObject(name string) (string, error) {
 	if err := verifyWALName(name); err != nil {
 		return "", err
@@ -48,8 +49,9 @@ func (a *WALArchive) walObject(name string) (string, error) {
 	return a.c.prefix + walPrefix + name[:8] + "/" + name, nil
 }
 
-// Put stores a WAL file under its name (segment, .partial, .history, .backup). Identical content stored already,
-// and intact: nil. Different content: an error that is ErrExists. The commit point is the object's appearance.
+// Put stores a WAL file under its name (segment, .partial, .history, .backup). Identical
+// content stored already, and intact: nil. Different content: an error that is ErrExists.
+// The commit point is the object's appearance.
 func (a *WALArchive) Put(ctx context.Context, name string, r io.Reader) error {
 	object, err := a.walObject(name)
 	if err != nil {
@@ -65,7 +67,8 @@ func (a *WALArchive) Put(ctx context.Context, name string, r io.Reader) error {
 		return fmt.Errorf("the copy that is stored cannot be trusted: %w", err)
 	}
 	if stored != offered {
-		return fmt.Errorf("%s: other content of %d bytes is stored (offered were %d): %w", object, stored.Size, offered.Size, ErrExists)
+		return fmt.Errorf("%s: other content of %d bytes is stored, offered were %d: %w",
+			object, stored.Size, offered.Size, ErrExists)
 	}
 	return nil
 }
@@ -80,7 +83,8 @@ func (a *WALArchive) content(ctx context.Context, object string, h objectHeader)
 	return r.total, errors.Join(err, r.Close())
 }
 
-// Open reads a WAL file, or fails with ErrNotFound. The reader fails at the end if the content is not what was stored.
+// Open reads a WAL file, or fails with ErrNotFound. The reader fails at the end if the
+// content is not what was stored.
 func (a *WALArchive) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	object, err := a.walObject(name)
 	if err != nil {
@@ -102,7 +106,8 @@ func (a *WALArchive) Has(ctx context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-// List gives the names of the archived WAL files of one timeline (segments, .partial, .backup), sorted; timeline 0: the history files.
+// List gives the names of the archived WAL files of one timeline (segments, .partial,
+// .backup), sorted; timeline 0: the history files.
 func (a *WALArchive) List(ctx context.Context, timeline uint32) ([]string, error) {
 	prefix := a.c.prefix + walPrefix
 	if timeline != 0 {
@@ -147,7 +152,8 @@ func (a *WALArchive) mapObject(name string) (string, error) {
 	return a.c.prefix + mapsPrefix + name[:8] + "/" + name, nil
 }
 
-// PutMap stores the page map of a segment or range under a name, replacing nothing: an existing one stays.
+// PutMap stores the page map of a segment or range under a name, replacing nothing: an
+// existing one stays.
 func (a *WALArchive) PutMap(ctx context.Context, name string, data []byte) error {
 	object, err := a.mapObject(name)
 	if err != nil {

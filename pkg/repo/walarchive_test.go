@@ -67,7 +67,8 @@ func TestZerosTakeNoRoom(t *testing.T) {
 	}
 }
 
-// Archiving the same content twice is no error, other content under the name is, and the first stays.
+// Archiving the same content twice is no error, other content under the name is, and the
+// first stays.
 func TestArchivedOnce(t *testing.T) {
 	ctx := t.Context()
 	a := newTestCluster(t, newTestStore(t)).WAL(zstd)
@@ -124,7 +125,8 @@ func TestWALNames(t *testing.T) {
 	ctx := t.Context()
 	a := newTestCluster(t, newTestStore(t)).WAL(zstd)
 	for _, name := range []string{
-		"00000002000000000000000B", "00000002000000000000000A", "00000002000000000000000A.partial", "000000010000000000000001",
+		"00000002000000000000000B", "00000002000000000000000A", "00000002000000000000000A.partial",
+		"000000010000000000000001",
 		"000000010000000000000001.00000028.backup", "00000003.history", "00000002.history",
 	} {
 		must(t, a.Put(ctx, name, strings.NewReader(name)))
@@ -145,7 +147,10 @@ func TestWALNames(t *testing.T) {
 	if d := cmp.Diff([]uint32{1, 2}, timelines); d != "" || err != nil {
 		t.Error(d, err)
 	}
-	for _, name := range []string{"", "x", "../cluster.json", "00000001000000000000000g", "000000010000000000000001.part", "00000000.history", "0000000A"} {
+	for _, name := range []string{
+		"", "x", "../cluster.json", "00000001000000000000000g", "000000010000000000000001.part", "00000000.history",
+		"0000000A",
+	} {
 		if err := a.Put(ctx, name, strings.NewReader("")); err == nil || errors.Is(err, repo.ErrExists) {
 			t.Errorf("put %q: %v", name, err)
 		}
@@ -166,7 +171,9 @@ func TestMaps(t *testing.T) {
 	ctx := t.Context()
 	a := newTestCluster(t, newTestStore(t)).WAL(zstd)
 	big := bytes.Repeat([]byte("map "), 1<<20)
-	names := []string{"000000010000000000000001", "000000010000000000000002", "000000020000000000000001-0000000200000000000000FF"}
+	names := []string{
+		"000000010000000000000001", "000000010000000000000002", "000000020000000000000001-0000000200000000000000FF",
+	}
 	for _, name := range names {
 		must(t, a.PutMap(ctx, name, big))
 		must(t, a.PutMap(ctx, name, []byte("other")))
@@ -201,7 +208,8 @@ func TestMisplacedWAL(t *testing.T) {
 	must(t, other.WAL(zstd).Put(ctx, walSeg, strings.NewReader("content of another")))
 	dir := filepath.Join(st.String(), "main/wal/00000001")
 	must(t, os.Link(filepath.Join(dir, walSeg), filepath.Join(dir, "000000010000000000000003")))
-	must(t, os.Link(filepath.Join(st.String(), "other/wal/00000001", walSeg), filepath.Join(dir, "000000010000000000000004")))
+	theirs := filepath.Join(st.String(), "other/wal/00000001", walSeg)
+	must(t, os.Link(theirs, filepath.Join(dir, "000000010000000000000004")))
 	for _, name := range []string{"000000010000000000000003", "000000010000000000000004"} {
 		if _, err := a.Open(ctx, name); !errors.Is(err, repo.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)

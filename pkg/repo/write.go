@@ -14,7 +14,8 @@ import (
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
-// BackupWriter fills one new backup. The commit point is Commit: the manifest appears. Everything earlier is garbage.
+// BackupWriter fills one new backup. The commit point is Commit: the manifest appears.
+// Everything earlier is garbage.
 //
 // Memory: that of its PackWriters, one index block, and 100 bytes for each object.
 type BackupWriter struct {
@@ -53,7 +54,9 @@ func (c *Cluster) CreateBackup(ctx context.Context, id string, z Compression) (*
 }
 
 // newObject begins an object of this backup.
-func (b *BackupWriter) newObject(ctx context.Context, name string, kind objectKind, number uint32) (*frameWriter, error) {
+func (b *BackupWriter) newObject(
+	ctx context.Context, name string, kind objectKind, number uint32,
+) (*frameWriter, error) {
 	return newFrameWriter(ctx, b.c.st, b.prefix+name, b.c.backupHeader(b.id, kind, number))
 }
 
@@ -80,7 +83,8 @@ func (b *BackupWriter) packClosed(p *PackWriter) {
 	delete(b.open, p)
 }
 
-// AppendFile adds an entry to the index; entries come in pg.ComparePaths order. One goroutine at a time.
+// AppendFile adds an entry to the index; entries come in pg.ComparePaths order. One
+// goroutine at a time.
 func (b *BackupWriter) AppendFile(ctx context.Context, f *File) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -99,7 +103,7 @@ func (b *BackupWriter) openIndex(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.index, err = newIndexWriter(fw, b.c.Info.Geometry)
+	b.index, err = newIndexWriter(fw, b.c.Info.Geometry, b.z)
 	return err
 }
 
@@ -117,7 +121,8 @@ func (b *BackupWriter) PutControl(ctx context.Context, data []byte) error {
 	return nil
 }
 
-// PutWAL stores a WAL segment or history file that the backup carries. May be called from any goroutine.
+// PutWAL stores a WAL segment or history file that the backup carries. May be called from
+// any goroutine.
 func (b *BackupWriter) PutWAL(ctx context.Context, name string, r io.Reader) error {
 	if err := verifyWALName(name); err != nil {
 		return err
@@ -172,7 +177,8 @@ func (b *BackupWriter) Commit(ctx context.Context, m *Manifest) error {
 	return nil
 }
 
-// Abort removes what was written, the manifest first. After Commit it does nothing. No worker may be writing any more.
+// Abort removes what was written, the manifest first. After Commit it does nothing. No
+// worker may be writing any more.
 func (b *BackupWriter) Abort(ctx context.Context) error {
 	if b.done {
 		return nil

@@ -18,7 +18,8 @@ type FaultMode int
 const (
 	// FailOnce: the operation fails and has done nothing. Those after it work.
 	FailOnce FaultMode = iota
-	// FailLate: the operation is carried out and fails nevertheless, as when the answer is lost. Those after it work.
+	// FailLate: the operation is carried out and fails nevertheless, as when the answer is
+	// lost. Those after it work.
 	FailLate
 	// Die: the operation and all after it fail and do nothing, as when the process was killed.
 	Die
@@ -29,8 +30,8 @@ func (m FaultMode) String() string {
 	return [...]string{"fails once", "fails late", "dies"}[m]
 }
 
-// Faults is a store on another one in which the n-th operation fails. Operations are the calls of Store, ObjectWriter and
-// ObjectReader but for Close and Size.
+// Faults is a store on another one in which the n-th operation fails. Operations are the
+// calls of Store, ObjectWriter and ObjectReader but for Close and Size.
 type Faults struct {
 	repo.Store
 	mode  FaultMode

@@ -11,7 +11,8 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-// A lock is held by one at a time, whichever process or store asks; who is refused learns who has it.
+// A lock is held by one at a time, whichever process or store asks; who is refused learns
+// who has it.
 func locks(t *testing.T, open func() repo.Store) {
 	st, other := open(), open()
 	unlock, err := st.Lock(t.Context(), "main/locks/backup", "pgincr backup, process 4711 on db1")

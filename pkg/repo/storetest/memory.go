@@ -13,7 +13,8 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-// Memory is a Store in memory, for tests that use many or damage them. Opened twice it is the same pointer.
+// Memory is a Store in memory, for tests that use many or damage them. Opened twice it is
+// the same pointer.
 type Memory struct {
 	mu      sync.Mutex
 	objects map[string][]byte // guarded by mu; the slices are never changed
@@ -58,7 +59,8 @@ func verifyName(ctx context.Context, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if len(name) > 900 || !fs.ValidPath(name) || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' }) {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' || r == '\\' }
+	if len(name) > 900 || !fs.ValidPath(name) || strings.ContainsFunc(name, odd) {
 		return fmt.Errorf("object %q: bad name", name)
 	}
 	for e := range strings.SplitSeq(name, "/") {

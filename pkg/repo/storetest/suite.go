@@ -9,8 +9,8 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-// NewSpace makes an empty space for objects that goes away with the test, and gives a function that opens it. Each
-// call of that stands for another process or host.
+// NewSpace makes an empty space for objects that goes away with the test, and gives a
+// function that opens it. Each call of that stands for another process or host.
 type NewSpace func(t *testing.T) (open func() repo.Store)
 
 // Run tries every promise of repo.Store, each on a space of its own.
