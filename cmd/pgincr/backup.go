@@ -18,14 +18,14 @@ type backupCommand struct {
 	PGData          string        `name:"pgdata" short:"D" required:"" placeholder:"DIR" env:"PGDATA" help:"Data directory of the running cluster."`
 	Incremental     bool          `help:"Store only what changed since the parent; full, with the reason, where there is no usable parent."`
 	Parent          string        `placeholder:"ID" help:"What an incremental is built on: an id, latest or latest-full (default: latest)."`
-	PageMap         string        `placeholder:"SOURCE" enum:"auto,wal,summaries,lsn,hash,cross" default:"auto" help:"Where the changed pages come from: ${enum} (default: ${default})."`
-	Checkpoint      string        `short:"c" placeholder:"MODE" enum:"fast,spread" default:"spread" help:"Checkpoint at the start, ${enum} (default: ${default})."`
+	PageMap         string        `placeholder:"SOURCE" enum:"auto, wal, summaries, lsn, hash, cross" default:"auto" help:"Where the changed pages come from: ${enum} (default: ${default})."`
+	Checkpoint      string        `short:"c" placeholder:"MODE" enum:"fast, spread" default:"spread" help:"Checkpoint at the start, ${enum} (default: ${default})."`
 	Compress        string        `short:"Z" placeholder:"METHOD" default:"zstd" help:"Compression: zstd, zstd:1 to zstd:19, lz4 or none (default: ${default})."`
 	Rate            rate          `short:"r" placeholder:"RATE" help:"Most to read from the data directory in a second: kilobytes, or with k, M or G."`
 	Annotate        []assignment  `sep:"none" placeholder:"KEY=VALUE" help:"Remark that is kept with the backup; may be repeated."`
-	WAL             string        `name:"wal" placeholder:"MODE" enum:"auto,archive,stream" default:"auto" help:"Where the WAL that the backup needs is kept: in the archive, or carried by the backup itself: ${enum} (default: ${default})."`
+	WAL             string        `name:"wal" placeholder:"MODE" enum:"auto, archive, stream" default:"auto" help:"Where the WAL that the backup needs is kept: in the archive, or carried by the backup itself: ${enum} (default: ${default})."`
 	ArchiveTimeout  time.Duration `placeholder:"DURATION" default:"1m" help:"How long to wait until the archive has that WAL (default: ${default})."`
-	VerifyChecksums string        `placeholder:"PAGES" enum:"copied,all,off" default:"copied" help:"Pages whose checksums are verified: ${enum} (default: ${default})."`
+	VerifyChecksums string        `placeholder:"PAGES" enum:"copied, all, off" default:"copied" help:"Pages whose checksums are verified: ${enum} (default: ${default})."`
 	NoTrustMtime    bool          `help:"Look into files even where their times say that nothing was written."`
 }
 

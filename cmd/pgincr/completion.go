@@ -12,7 +12,7 @@ import (
 type completionCommand struct {
 	withoutRepository `kong:"-"`
 
-	Shell string `arg:"" enum:"bash,zsh,fish" help:"${enum}."`
+	Shell string `arg:"" enum:"bash, zsh, fish" help:"${enum}."`
 }
 
 // Help is shown below the summary.

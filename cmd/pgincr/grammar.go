@@ -34,7 +34,7 @@ type commonFlags struct {
 	Progress  bool       `short:"P" help:"Show progress: a bar on a terminal, otherwise a line every few seconds."`
 	Quiet     bool       `short:"q" help:"Print warnings and errors only; goes before --verbose."`
 	Verbose   bool       `short:"v" help:"Print more."`
-	LogFormat string     `placeholder:"FORMAT" enum:"text,json" default:"text" help:"Messages on stderr as ${enum} (default: ${default})."`
+	LogFormat string     `placeholder:"FORMAT" enum:"text, json" default:"text" help:"Messages on stderr as ${enum} (default: ${default})."`
 	Help      helpFlag   `short:"?" help:"Show help and exit."`
 }
 

@@ -10,4 +10,5 @@ package main
 
 import "os"
 
+//go:generate go test . -run TestGenerated -update
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }

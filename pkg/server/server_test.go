@@ -3,6 +3,7 @@ package server_test
 import (
 	"context"
 	"errors"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -279,8 +280,7 @@ func TestCancelledStart(t *testing.T) {
 	})
 }
 
-// The documented grants are enough for a role without further rights, each
-// missing one is named, and the statement given is the remedy.
+// Each missing right is named, the statement given is the remedy, and three of them are enough.
 func TestRights(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		c := install.New(t)
@@ -291,7 +291,9 @@ func TestRights(t *testing.T) {
 			s, err := server.Connect(t.Context(), cfg)
 			var lacks *server.PrivilegeError
 			if err == nil {
-				defer s.Close(context.Background())
+				if err := s.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
 				break
 			}
 			if !errors.As(err, &lacks) || len(grants) == 3 {
@@ -310,19 +312,44 @@ func TestRights(t *testing.T) {
 		if ok, reason := s.HoldWAL(t.Context()); ok || !strings.Contains(reason, "replication") {
 			t.Errorf("held %v: %q", ok, reason)
 		}
-		c.Exec(`ALTER ROLE "back up" REPLICATION`)
-		s = connect(t, cfg)
+	})
+}
+
+// The roles of docs/privileges.md are allowed all that a backup does.
+func TestDocumentedRole(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/privileges.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(doc), "```sql\n")
+	if len(blocks) != 3 {
+		t.Fatalf("%d blocks of SQL", len(blocks)-1)
+	}
+	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+		block := blocks[1]
+		if install.Major < 15 {
+			block = blocks[2]
+		}
+		statements, _, _ := strings.Cut(block, "```")
+		c := install.New(t)
+		c.Exec(statements)
+		s := connect(t, server.Config{Host: c.SocketDir, User: "pgincr"})
 		if ok, reason := s.HoldWAL(t.Context()); !ok {
 			t.Errorf("WAL not held: %s", reason)
 		}
 		if _, err := s.StartBackup(t.Context(), "x", true); err != nil {
-			t.Error(err)
+			t.Fatal(err)
 		}
 		if _, err := s.FlushLSN(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if _, _, err := s.LastArchived(t.Context()); err != nil {
 			t.Error(err)
+		}
+		if install.Major >= 17 {
+			if _, _, err := s.SummarizedLSN(t.Context()); err != nil {
+				t.Error(err)
+			}
 		}
 		if _, _, err := s.StopBackup(t.Context()); err != nil {
 			t.Error(err)

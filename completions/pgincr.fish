@@ -1,0 +1,79 @@
+# fish completion of pgincr, made by "pgincr completion fish"
+complete -c pgincr -f
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a init -d 'Create the repository entry of one cluster.'
+complete -c pgincr -n '__fish_seen_subcommand_from init' -s 'd' -l dbname -d 'Database or connection string (default: postgres).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from init' -s 'h' -l host -d 'Host or socket directory.' -x -a '(__fish_complete_directories)'
+complete -c pgincr -n '__fish_seen_subcommand_from init' -s 'p' -l port -d 'Port.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from init' -s 'U' -l username -d 'Role to connect as.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from init' -l json -d 'Print one JSON document.'
+complete -c pgincr -n '__fish_seen_subcommand_from init' -s 'D' -l pgdata -d 'Data directory to read the identity from, instead of asking the server.' -x -a '(__fish_complete_directories)'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a backup -d 'Take a full or incremental backup of a running cluster.'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'd' -l dbname -d 'Database or connection string (default: postgres).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'h' -l host -d 'Host or socket directory.' -x -a '(__fish_complete_directories)'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'p' -l port -d 'Port.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'U' -l username -d 'Role to connect as.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l json -d 'Print one JSON document.'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'D' -l pgdata -d 'Data directory of the running cluster.' -x -a '(__fish_complete_directories)'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l incremental -d 'Store only what changed since the parent; full, with the reason, where there is no usable parent.'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l parent -d 'What an incremental is built on: an id, latest or latest-full (default: latest).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l page-map -d 'Where the changed pages come from: auto, wal, summaries, lsn, hash, cross (default: auto).' -x -a 'auto wal summaries lsn hash cross'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'c' -l checkpoint -d 'Checkpoint at the start, fast, spread (default: spread).' -x -a 'fast spread'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'Z' -l compress -d 'Compression: zstd, zstd:1 to zstd:19, lz4 or none (default: zstd).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'r' -l rate -d 'Most to read from the data directory in a second: kilobytes, or with k, M or G.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l annotate -d 'Remark that is kept with the backup; may be repeated.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l wal -d 'Where the WAL that the backup needs is kept: in the archive, or carried by the backup itself: auto, archive, stream (default: auto).' -x -a 'auto archive stream'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l archive-timeout -d 'How long to wait until the archive has that WAL (default: 1m).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l verify-checksums -d 'Pages whose checksums are verified: copied, all, off (default: copied).' -x -a 'copied all off'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l no-trust-mtime -d 'Look into files even where their times say that nothing was written.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a restore -d 'Write a data directory from a backup and what it is built on.'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l json -d 'Print one JSON document.'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -s 'D' -l pgdata -d 'Directory to write: empty, or with --delta a data directory.' -x -a '(__fish_complete_directories)'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -s 'T' -l tablespace-mapping -d 'Another directory for a tablespace; may be repeated.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l delta -d 'Rewrite an existing data directory in place, touching only what differs.'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l dry-run -d 'Say what would be done and do nothing.'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l waldir -d 'Another directory for pg_wal.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l standby -d 'Set up a standby instead of a primary.'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l primary-conninfo -d 'Where the standby streams from; passwords belong into ~/.pgpass.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l preserve-archive-mode -d 'Leave archive_mode on in a copy of the cluster; normally it is switched off there.'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l keep-on-failure -d 'Leave what was written when the restore fails.'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l ignore-space -d 'Restore though the file systems seem too small; for those that compress.'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-time -d 'Recover to this time, 2026-11-23 08:30:00+01 for example.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-lsn -d 'Recover to this WAL position.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-xid -d 'Recover to this transaction.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-name -d 'Recover to this restore point (pg_create_restore_point).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target -d 'Recover to the earliest consistent point: immediate.' -x -a 'immediate'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-timeline -d 'Timeline to follow: a number, current or latest.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-action -d 'What the server does at the target: pause, promote or shutdown.' -x -a 'pause promote shutdown'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-exclusive -d 'Stop just before the target, not just after it.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a list -d 'List the backups of a cluster.'
+complete -c pgincr -n '__fish_seen_subcommand_from list' -l json -d 'Print one JSON document.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a show -d 'Show one backup.'
+complete -c pgincr -n '__fish_seen_subcommand_from show' -l json -d 'Print one JSON document.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a verify -d 'Prove that backups can be restored, without restoring them.'
+complete -c pgincr -n '__fish_seen_subcommand_from verify' -l json -d 'Print one JSON document.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a archive-push -d 'Store a WAL file and its page map: for archive_command.'
+complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -F
+complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -s 'Z' -l compress -d 'Compression: zstd, zstd:1 to zstd:19, lz4 or none (default: zstd).' -x
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a archive-get -d 'Fetch a WAL file: for restore_command.'
+complete -c pgincr -n '__fish_seen_subcommand_from archive-get' -F
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a pagemap -d 'Look at page maps, or make those that are missing.'
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and not __fish_seen_subcommand_from show build' -a show -d 'List the stored page maps, or print what one of them holds.'
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -l json -d 'Print one JSON document.'
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and not __fish_seen_subcommand_from show build' -a build -d 'Make the page maps that archived WAL segments lack.'
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from build' -l json -d 'Print one JSON document.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a demo -d 'Show it all on a throwaway cluster: backups under load, restore, comparison.'
+complete -c pgincr -n '__fish_seen_subcommand_from demo' -l bindir -d 'Directory of PostgreSQL\'s programs (default: where pg_config, PATH or the system\'s packages have them).' -x -a '(__fish_complete_directories)'
+complete -c pgincr -n '__fish_seen_subcommand_from demo' -l scale -d 'Size of the demonstration\'s tables, as of pgbench (default: 10).' -x
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a version -d 'Show the version of pgincr and of the formats it knows.'
+complete -c pgincr -n '__fish_seen_subcommand_from version' -l json -d 'Print one JSON document.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a completion -d 'Print the completion script of a shell.'
+complete -c pgincr -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
+complete -c pgincr -s 'R' -l repo -d 'Repository: /path or file:///path.' -x -a '(__fish_complete_directories)'
+complete -c pgincr -l cluster -d 'Which cluster in the repository (default: main).' -x
+complete -c pgincr -l config -d 'Configuration file (YAML). Order: flag, environment, file, default.' -r -F
+complete -c pgincr -s 'j' -l jobs -d 'Parallel workers (default: the number of CPUs).' -x
+complete -c pgincr -s 'P' -l progress -d 'Show progress: a bar on a terminal, otherwise a line every few seconds.'
+complete -c pgincr -s 'q' -l quiet -d 'Print warnings and errors only; goes before --verbose.'
+complete -c pgincr -s 'v' -l verbose -d 'Print more.'
+complete -c pgincr -l log-format -d 'Messages on stderr as text, json (default: text).' -x -a 'text json'
+complete -c pgincr -s '?' -l help -d 'Show help and exit.'
