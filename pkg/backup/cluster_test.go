@@ -165,6 +165,7 @@ func rebuildFile(t *testing.T, ch *repo.Chain, g pg.Geometry, cf *repo.ChainFile
 		target := pgtest.TempDir(t)
 		must(os.Symlink(target, name))
 		return
+	case repo.KindFile, repo.KindRelation:
 	}
 	out, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, os.FileMode(f.Mode))
 	must(err)

@@ -227,8 +227,10 @@ func TestRelationTrim(t *testing.T) {
 	}
 	target.add(partResult{end: 100, frames: []repo.Frame{frame(75, 25)}}, 100)
 	target.add(partResult{end: 60, frames: []repo.Frame{frame(50, 10)}}, 75)
-	target.add(partResult{end: 30, frames: []repo.Frame{frame(25, 3)},
-		zero: []repo.BlockRun{{First: 28, Count: 2}}}, 50)
+	target.add(partResult{
+		end: 30, frames: []repo.Frame{frame(25, 3)},
+		zero: []repo.BlockRun{{First: 28, Count: 2}},
+	}, 50)
 	target.add(partResult{end: 25, zero: []repo.BlockRun{{First: 0, Count: 25}}}, 25)
 	f := target.relation(8192)
 	want := []repo.BlockRun{{First: 0, Count: 25}, {First: 28, Count: 2}}

@@ -165,7 +165,7 @@ func (c *copier) split(ctx context.Context, t *target, work pg.BlockNumber, part
 	t.hashes = onceHashes(c.hashes, t.parent)
 	n := min((work+partBlocks-1)/partBlocks, t.blocks)
 	n = max(n, 1)
-	t.left.Store(int32(n)) //nolint:gosec // at most a segment's blocks by partBlocks
+	t.left.Store(int32(n))
 	for i := range n {
 		from := pg.BlockNumber(uint64(t.blocks) * uint64(i) / uint64(n))
 		to := pg.BlockNumber(uint64(t.blocks) * uint64(i+1) / uint64(n))

@@ -57,11 +57,15 @@ func (o Options) complete() (Options, error) {
 		value   *string
 		allowed []string // the first is the default
 	}{
-		{"page map source", &o.PageMap,
-			[]string{MapAuto, MapWAL, MapSummaries, MapLSN, MapHash, MapCross}},
+		{
+			"page map source", &o.PageMap,
+			[]string{MapAuto, MapWAL, MapSummaries, MapLSN, MapHash, MapCross},
+		},
 		{"WAL mode", &o.WAL, []string{walAuto, walArchive, walStream}},
-		{"checksum verification", &o.VerifyChecksums,
-			[]string{verifyCopied, verifyAll, verifyOff}},
+		{
+			"checksum verification", &o.VerifyChecksums,
+			[]string{verifyCopied, verifyAll, verifyOff},
+		},
 	} {
 		if *c.value == "" {
 			*c.value = c.allowed[0]

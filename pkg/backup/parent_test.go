@@ -12,8 +12,10 @@ import (
 
 func testPosition() position {
 	return position{
-		control: pg.Control{SystemIdentifier: 7, CatalogVersion: 9, Geometry: testGeometry,
-			Timeline: 3, MinRecoveryPoint: 0x9000},
+		control: pg.Control{
+			SystemIdentifier: 7, CatalogVersion: 9, Geometry: testGeometry,
+			Timeline: 3, MinRecoveryPoint: 0x9000,
+		},
 		start: 0x8000, version: 170012,
 		history: pg.History{Timeline: 3, Ancestors: []pg.Ancestor{
 			{Timeline: 1, End: 0x3000}, {Timeline: 2, End: 0x6000},

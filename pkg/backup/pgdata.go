@@ -136,8 +136,10 @@ func checkMajor(dir string, major int) error {
 		return err
 	}
 	if v := string(bytes.TrimSpace(b)); v != strconv.Itoa(major) {
-		return &ForeignDirectoryError{Dir: dir,
-			Cause: fmt.Sprintf("its version is %s, the server's is %d", v, major)}
+		return &ForeignDirectoryError{
+			Dir:   dir,
+			Cause: fmt.Sprintf("its version is %s, the server's is %d", v, major),
+		}
 	}
 	return nil
 }

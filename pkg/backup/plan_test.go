@@ -57,27 +57,47 @@ func TestPlan(t *testing.T) {
 		work       pg.BlockNumber
 	}{
 		{"new", relEntry("base/5/1", 4), nil, main, repo.KindRelation, false, 4},
-		{"known", relEntry("base/5/1", 4), parentFile("base/5/1", repo.KindRelation, 4), main,
-			repo.KindRelation, true, 3},
-		{"grown", relEntry("base/5/1", 6), parentFile("base/5/1", repo.KindRelation, 4), main,
-			repo.KindRelation, true, 3 + 2},
-		{"shrunk", relEntry("base/5/1", 2), parentFile("base/5/1", repo.KindRelation, 4), main,
-			repo.KindRelation, true, 3},
-		{"untouched", relEntry("base/5/1", 4), parentFile("base/5/1", repo.KindRelation, 4),
-			fixedSource{}, repo.KindRelation, true, 0},
-		{"created anew", relEntry("base/5/1", 4), parentFile("base/5/1", repo.KindRelation, 4), all,
-			repo.KindRelation, false, 4},
-		{"was bytes", relEntry("base/5/1", 4), parentFile("base/5/1", repo.KindFile, 4), main,
-			repo.KindRelation, false, 4},
-		{"visibility map", relEntry("base/5/1_vm", 4), parentFile("base/5/1_vm", repo.KindRelation, 4),
-			fixedSource{}, repo.KindRelation, true, 4},
-		{"free space map", relEntry("base/5/1_fsm", 4),
-			parentFile("base/5/1_fsm", repo.KindRelation, 4), all, repo.KindRelation, true, 4},
+		{
+			"known", relEntry("base/5/1", 4), parentFile("base/5/1", repo.KindRelation, 4), main,
+			repo.KindRelation, true, 3,
+		},
+		{
+			"grown", relEntry("base/5/1", 6), parentFile("base/5/1", repo.KindRelation, 4), main,
+			repo.KindRelation, true, 3 + 2,
+		},
+		{
+			"shrunk", relEntry("base/5/1", 2), parentFile("base/5/1", repo.KindRelation, 4), main,
+			repo.KindRelation, true, 3,
+		},
+		{
+			"untouched", relEntry("base/5/1", 4), parentFile("base/5/1", repo.KindRelation, 4),
+			fixedSource{},
+			repo.KindRelation, true, 0,
+		},
+		{
+			"created anew", relEntry("base/5/1", 4), parentFile("base/5/1", repo.KindRelation, 4), all,
+			repo.KindRelation, false, 4,
+		},
+		{
+			"was bytes", relEntry("base/5/1", 4), parentFile("base/5/1", repo.KindFile, 4), main,
+			repo.KindRelation, false, 4,
+		},
+		{
+			"visibility map", relEntry("base/5/1_vm", 4), parentFile("base/5/1_vm", repo.KindRelation, 4),
+			fixedSource{},
+			repo.KindRelation, true, 4,
+		},
+		{
+			"free space map", relEntry("base/5/1_fsm", 4),
+			parentFile("base/5/1_fsm", repo.KindRelation, 4), all, repo.KindRelation, true, 4,
+		},
 		{"half a page", short, parentFile("base/5/1", repo.KindRelation, 4), main, repo.KindFile, false, 0},
 		{"too long", relEntry("base/5/1", 17), nil, main, repo.KindFile, false, 0},
 		{"absurd segment", relEntry("base/5/1.4294967295", 4), nil, main, repo.KindFile, false, 0},
-		{"no relation", relEntry("base/5/pg_filenode.map", 1),
-			parentFile("base/5/pg_filenode.map", repo.KindFile, 1), main, repo.KindFile, true, 0},
+		{
+			"no relation", relEntry("base/5/pg_filenode.map", 1),
+			parentFile("base/5/pg_filenode.map", repo.KindFile, 1), main, repo.KindFile, true, 0,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

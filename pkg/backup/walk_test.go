@@ -38,6 +38,7 @@ func walkAll(t *testing.T, w walker, each func(*entry)) []string {
 			name += "/"
 		case entryLink:
 			name += "@"
+		case entryFile:
 		}
 		out = append(out, name)
 	}

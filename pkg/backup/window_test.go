@@ -126,23 +126,46 @@ func TestOrphans(t *testing.T) {
 		in   []seg
 		want []string
 	}{
-		{"as it should be", []seg{{"base/5/1", full}, {"base/5/1.1", full}, {"base/5/1.2", 3}},
-			[]string{"base/5/1", "base/5/1.1", "base/5/1.2"}},
+		{
+			"as it should be",
+			[]seg{{"base/5/1", full}, {"base/5/1.1", full}, {"base/5/1.2", 3}},
+			[]string{"base/5/1", "base/5/1.1", "base/5/1.2"},
+		},
 		{"short", []seg{{"base/5/1", 3}, {"base/5/1.1", full}, {"base/5/1.2", 1}}, []string{"base/5/1"}},
-		{"empty ones stay", []seg{{"base/5/1", 3}, {"base/5/1.1", 0}, {"base/5/1.2", 0}},
-			[]string{"base/5/1", "base/5/1.1", "base/5/1.2"}},
-		{"behind an empty one", []seg{{"base/5/1", full}, {"base/5/1.1", 0}, {"base/5/1.2", 1}},
-			[]string{"base/5/1", "base/5/1.1"}},
+		{
+			"empty ones stay",
+			[]seg{{"base/5/1", 3}, {"base/5/1.1", 0}, {"base/5/1.2", 0}},
+			[]string{"base/5/1", "base/5/1.1", "base/5/1.2"},
+		},
+		{
+			"behind an empty one",
+			[]seg{{"base/5/1", full}, {"base/5/1.1", 0}, {"base/5/1.2", 1}},
+			[]string{"base/5/1", "base/5/1.1"},
+		},
 		{"gap", []seg{{"base/5/1", full}, {"base/5/1.2", full}, {"base/5/1.3", 1}}, []string{"base/5/1"}},
 		{"first gone", []seg{{"base/5/1.1", full}}, nil},
 		{"exactly full", []seg{{"base/5/1", full}, {"base/5/1.1", 1}}, []string{"base/5/1", "base/5/1.1"}},
-		{"each fork by itself", []seg{{"base/5/1", 3}, {"base/5/1_fsm", full}, {"base/5/1_fsm.1", 1},
-			{"base/5/2", full}, {"base/5/2.1", 1}},
-			[]string{"base/5/1", "base/5/1_fsm", "base/5/1_fsm.1", "base/5/2", "base/5/2.1"}},
-		{"each directory by itself", []seg{{"base/5/1", 3}, {"base/6/1", full}, {"base/6/1.1", 1}},
-			[]string{"base/5/1", "base/6/1", "base/6/1.1"}},
-		{"other files do not matter", []seg{{"base/5/1", full}, {"base/5/1.x", 3}, {"base/5/2", 3}},
-			[]string{"base/5/1", "base/5/1.x", "base/5/2"}},
+		{
+			"each fork by itself",
+			[]seg{
+				{"base/5/1", 3},
+				{"base/5/1_fsm", full},
+				{"base/5/1_fsm.1", 1},
+				{"base/5/2", full},
+				{"base/5/2.1", 1},
+			},
+			[]string{"base/5/1", "base/5/1_fsm", "base/5/1_fsm.1", "base/5/2", "base/5/2.1"},
+		},
+		{
+			"each directory by itself",
+			[]seg{{"base/5/1", 3}, {"base/6/1", full}, {"base/6/1.1", 1}},
+			[]string{"base/5/1", "base/6/1", "base/6/1.1"},
+		},
+		{
+			"other files do not matter",
+			[]seg{{"base/5/1", full}, {"base/5/1.x", 3}, {"base/5/2", 3}},
+			[]string{"base/5/1", "base/5/1.x", "base/5/2"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
