@@ -8,7 +8,7 @@ import (
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
-// The layout of an encoded SegmentMap; docs/format-wal.md says what the bytes mean.
+// The layout of an encoded SegmentMap; docs/format.md says what the bytes mean.
 const (
 	mapMagic        = "pgincrWM"
 	mapVersion      = 1

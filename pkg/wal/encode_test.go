@@ -38,18 +38,18 @@ func golden() *SegmentMap {
 	return m
 }
 
-// The bytes of a map are those that docs/format-wal.md shows.
+// The bytes of a map are those that docs/format.md shows.
 func TestGolden(t *testing.T) {
 	b, err := golden().AppendBinary(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := os.ReadFile("../../docs/format-wal.md")
+	doc, err := os.ReadFile("../../docs/format.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if dump := hex.Dump(b); !strings.Contains(string(doc), dump) {
-		t.Errorf("docs/format-wal.md does not show\n%s", dump)
+		t.Errorf("docs/format.md does not show\n%s", dump)
 	}
 	reencode(t, golden())
 }

@@ -1,0 +1,284 @@
+package repo_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+var update = flag.Bool("update", false, "write the golden files and their dumps in docs/format.md")
+
+const (
+	goldenDir = "testdata/golden"
+	formatDoc = "../../docs/format.md"
+	// goldenSegment is archived without compression, the next two with each codec.
+	goldenSegment = "000000010000000000000001"
+)
+
+// goldenInfo has pages of 1 kB, so that the files stay small.
+func goldenInfo() repo.ClusterInfo {
+	return repo.ClusterInfo{
+		Name: "main", SystemIdentifier: testSystem, PGVersion: 170002,
+		Geometry: pg.Geometry{BlockSize: 1024, RelSegBlocks: 131072, WALBlockSize: 8192, WALSegmentSize: 1 << 20},
+	}
+}
+
+// goldenPage is block b of the golden relation in a version.
+func goldenPage(version, b byte) []byte {
+	p := make([]byte, 1024)
+	copy(p, []byte{0, 0, 0, 0, version, 0, 0, b, 0, 0, 4 * (b & 1), 0, 24, 0, 0, 4, 0, 4, 4, 32})
+	copy(p[1000:], fmt.Sprintf("version %d, block %d", version, b))
+	return p
+}
+
+// goldenFile writes the blocks of the golden relation.
+func goldenFile(ctx context.Context, w *repo.PackWriter, version byte, blocks ...byte) (*repo.File, error) {
+	f := &repo.File{
+		Path: "base/5/16384", Kind: repo.KindRelation, Mode: 0o600, UID: 26, GID: 26, Size: 4 * 1024,
+		ModTime:  time.Unix(1_790_000_000, 5).UTC(),
+		Identity: repo.Identity{Device: 8, Inode: 4711, BirthTime: 1e18, ChangeTime: 179e16, ModTime: 179e16 + 5},
+	}
+	var raw []byte
+	var hashes []uint64
+	var runs []repo.BlockRun
+	for _, b := range blocks {
+		p := goldenPage(version, b)
+		raw = append(raw, p...)
+		hashes = append(hashes, repo.PageHash(p))
+		runs = append(runs, run(pg.BlockNumber(b), 1))
+	}
+	fr, err := w.WriteFrame(ctx, raw, hashes)
+	fr.Runs = runs
+	f.Frames = []repo.Frame{fr}
+	return f, err
+}
+
+// goldenBackup writes a backup of which every byte is known.
+func goldenBackup(ctx context.Context, c *repo.Cluster, m *repo.Manifest, files func(w *repo.PackWriter) ([]*repo.File, error)) error {
+	b, err := c.CreateBackup(ctx, m.ID, repo.Compression{})
+	if err != nil {
+		return err
+	}
+	w := b.NewPackWriter()
+	entries, err := files(w)
+	if err := errors.Join(err, w.Close(ctx)); err != nil {
+		return err
+	}
+	for _, f := range entries {
+		if err := b.AppendFile(ctx, f); err != nil {
+			return err
+		}
+	}
+	m.Geometry, m.PGVersion, m.Version = c.Info.Geometry, c.Info.PGVersion, "1.0.0"
+	control := make([]byte, pg.ControlFileSize)
+	copy(control, "pg_control")
+	return errors.Join(
+		b.PutControl(ctx, control),
+		b.PutWAL(ctx, walSeg, strings.NewReader("WAL that is carried")),
+		b.Commit(ctx, m),
+	)
+}
+
+// writeGolden fills a store with one object of each kind and gives what the relation holds.
+func writeGolden(ctx context.Context, st repo.Store) error {
+	c, _, err := repo.Init(ctx, st, goldenInfo())
+	if err != nil {
+		return err
+	}
+	full := func(w *repo.PackWriter) ([]*repo.File, error) {
+		version, err1 := plain(ctx, w, "PG_VERSION", []byte("17\n"))
+		r, err2 := goldenFile(ctx, w, 1, 0, 1, 3)
+		r.Whole, r.Zero = true, []repo.BlockRun{run(2, 1)}
+		dir := &repo.File{Path: "base", Kind: repo.KindDir, Mode: 0o700, ModTime: time.Unix(1_790_000_000, 0).UTC()}
+		link := &repo.File{Path: "pg_tblspc/16999", Kind: repo.KindLink, Link: "/srv/space", ModTime: dir.ModTime}
+		return []*repo.File{version, dir, r, link}, errors.Join(err1, err2)
+	}
+	incr := func(w *repo.PackWriter) ([]*repo.File, error) {
+		r, err := goldenFile(ctx, w, 2, 1)
+		return []*repo.File{r}, err
+	}
+	a := c.WAL(repo.Compression{})
+	return errors.Join(
+		goldenBackup(ctx, c, testManifest(fullID, "", 0x2000028), full),
+		goldenBackup(ctx, c, testManifest(incrID, fullID, 0x3000028), incr),
+		a.Put(ctx, goldenSegment, strings.NewReader("a WAL segment")),
+		a.Put(ctx, "00000002.history", strings.NewReader("1\t0/5000000\tno recovery target specified\n")),
+		a.PutMap(ctx, goldenSegment, []byte("a page map")),
+	)
+}
+
+// goldenCompressed are segments that only have to be read: compressors may get better.
+func goldenCompressed() map[string]repo.Compression {
+	return map[string]repo.Compression{
+		"000000010000000000000002": {Codec: repo.CodecZstd},
+		"000000010000000000000003": {Codec: repo.CodecLZ4},
+	}
+}
+
+var compressible = bytes.Repeat([]byte("what compresses well "), 40)
+
+// What this version writes is, byte for byte, what format 1 is; docs/format.md shows the same bytes.
+func TestGoldenWrite(t *testing.T) {
+	st := newTestStore(t)
+	must(t, writeGolden(t.Context(), st))
+	if *update {
+		must(t, os.RemoveAll(goldenDir))
+		must(t, os.CopyFS(goldenDir, os.DirFS(st.String())))
+		golden, err := repo.OpenStore(t.Context(), goldenDir)
+		must(t, err)
+		c, err := repo.OpenCluster(t.Context(), golden, "main")
+		must(t, err)
+		for name, z := range goldenCompressed() {
+			must(t, c.WAL(z).Put(t.Context(), name, bytes.NewReader(compressible)))
+		}
+	}
+	found, err := st.List(t.Context(), "", true)
+	must(t, err)
+	for _, o := range found {
+		got, err := os.ReadFile(filepath.Join(st.String(), o.Name))
+		must(t, err)
+		want, err := os.ReadFile(filepath.Join(goldenDir, o.Name))
+		must(t, err)
+		if !bytes.Equal(want, got) {
+			t.Errorf("%s (-golden +written):\n%s", o.Name, cmp.Diff(hex.Dump(want), hex.Dump(got)))
+		}
+	}
+}
+
+// Every later version reads the repositories of format 1.
+func TestGoldenRead(t *testing.T) {
+	ctx := t.Context()
+	// A copy: git does not keep modes, and listing may remove temporary files.
+	dir := t.TempDir()
+	must(t, os.CopyFS(dir, os.DirFS(goldenDir)))
+	st, err := repo.OpenStore(ctx, dir)
+	must(t, err)
+	c, err := repo.OpenCluster(ctx, st, "main")
+	must(t, err)
+	if want := goldenInfo(); c.Info.SystemIdentifier != want.SystemIdentifier || c.Info.Geometry != want.Geometry {
+		t.Errorf("%+v", c.Info)
+	}
+	if ok, problems := verify(t, c, incrID); !ok {
+		t.Errorf("verify: %q", problems)
+	}
+	a := c.WAL(zstd)
+	for name, want := range map[string]string{
+		goldenSegment:              "a WAL segment",
+		"000000010000000000000002": string(compressible),
+		"000000010000000000000003": string(compressible),
+		"00000002.history":         "1\t0/5000000\tno recovery target specified\n",
+	} {
+		if got, err := readWAL(ctx, a.Open, name); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if got, err := a.GetMap(ctx, goldenSegment); err != nil || string(got) != "a page map" {
+		t.Errorf("map: %q, %v", got, err)
+	}
+	readGoldenChain(t, c)
+}
+
+// readGoldenChain checks every entry of the newest golden backup and the content of the relation.
+func readGoldenChain(t *testing.T, c *repo.Cluster) {
+	t.Helper()
+	ctx := t.Context()
+	m, err := c.Backup(ctx, repo.Latest)
+	must(t, err)
+	ch, err := c.OpenChain(ctx, m)
+	must(t, err)
+	defer func() { must(t, ch.Close()) }()
+	for cf, err := range ch.Files(ctx) {
+		must(t, err)
+		if cf.Path != "base/5/16384" || len(cf.Versions) != 2 {
+			t.Errorf("%s in %d versions", cf.Path, len(cf.Versions))
+		}
+		pieces, zero, err := cf.Resolve(m.Geometry)
+		must(t, err)
+		got := map[string][]repo.BlockRun{"zero": zero}
+		for _, p := range pieces {
+			got[fmt.Sprint(p.Depth)] = p.Runs
+			raw, err := ch.Backups[p.Depth].ReadFrame(ctx, p.Frame, nil)
+			must(t, err)
+			first := p.Frame.Runs[0].First
+			if want := goldenPage(byte(2-p.Depth), byte(first)); !bytes.Equal(raw[:1024], want) {
+				t.Errorf("depth %d, block %d: %q", p.Depth, first, raw[1000:1024])
+			}
+		}
+		want := map[string][]repo.BlockRun{"zero": {run(2, 1)}, "0": {run(1, 1)}, "1": {run(0, 1), run(3, 1)}}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Error(d)
+		}
+	}
+	var entries []string
+	for f, err := range ch.Backups[1].Files(ctx) {
+		must(t, err)
+		entries = append(entries, fmt.Sprintf("%s kind %d mode %o link %q size %d", f.Path, f.Kind, f.Mode, f.Link, f.Size))
+	}
+	want := []string{
+		`PG_VERSION kind 2 mode 600 link "" size 3`, `base kind 1 mode 700 link "" size 0`,
+		`base/5/16384 kind 3 mode 600 link "" size 4096`, `pg_tblspc/16999 kind 4 mode 0 link "/srv/space" size 0`,
+	}
+	if d := cmp.Diff(want, entries); d != "" {
+		t.Error(d)
+	}
+}
+
+// The dumps in docs/format.md are those of the golden files.
+func TestGoldenDocument(t *testing.T) {
+	doc, err := os.ReadFile(formatDoc)
+	must(t, err)
+	dump := regexp.MustCompile("(?s)<!-- golden: ([^ ]+) -->\n+```\n.*?```\n")
+	seen := 0
+	fresh := dump.ReplaceAllFunc(doc, func(block []byte) []byte {
+		seen++
+		name := string(dump.FindSubmatch(block)[1])
+		data, err := os.ReadFile(filepath.Join(goldenDir, name))
+		must(t, err)
+		text := string(data)
+		if !strings.HasSuffix(name, ".json") {
+			text = shortDump(data)
+		}
+		return fmt.Appendf(nil, "<!-- golden: %s -->\n\n```\n%s```\n", name, text)
+	})
+	if *update {
+		must(t, os.WriteFile(formatDoc, fresh, fs.FileMode(0o644)))
+	} else if d := cmp.Diff(string(doc), string(fresh)); d != "" {
+		t.Errorf("run the tests of this package with -update (-document +golden files):\n%s", d)
+	}
+	if seen < 5 {
+		t.Errorf("%d dumps", seen)
+	}
+}
+
+// shortDump is a hexadecimal dump in which lines of zeros are a star, as hexdump prints them.
+func shortDump(data []byte) string {
+	var out []string
+	zeros := false
+	for line := range strings.Lines(hex.Dump(data)) {
+		isZero := strings.Count(line, " 00") == 16
+		if isZero && zeros {
+			if out[len(out)-1] != "*\n" {
+				out = append(out, "*\n")
+			}
+			continue
+		}
+		zeros = isZero
+		out = append(out, line)
+	}
+	return strings.Join(out, "")
+}
