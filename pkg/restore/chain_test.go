@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
 	"github.com/pgincr/pgincr/internal/pgtest"
@@ -253,4 +255,27 @@ func accepted(t testing.TB, judge func(testing.TB)) bool {
 	v := &verdict{TB: t}
 	judge(v)
 	return !v.objected
+}
+
+// Two restores never write the same directory: the second is told, and takes nothing of the first away.
+func TestSecondRestoreIsRefused(t *testing.T) {
+	fb := newFab(t, nil)
+	m := fb.add(model{"PG_VERSION": {mode: 0o600, mtime: time.Unix(1, 0).UTC(), data: []byte("15\n")}})
+	dir := filepath.Join(pgtest.TempDir(t), "data")
+	o := Options{Target: dir, Delta: true, TablespaceRoot: dir + "-spaces"}
+	_, err := Run(t.Context(), fb.cluster, m, o)
+	must(t, err)
+	held, err := os.Create(filepath.Join(dir, markerName))
+	must(t, err, unix.Flock(int(held.Fd()), unix.LOCK_EX))
+	_, err = Run(t.Context(), fb.cluster, m, o)
+	var te *TargetError
+	if !errors.As(err, &te) || te.Problem != RestoreRunning {
+		t.Errorf("in place: got %v", err)
+	}
+	must(t, fb.compare(dir, fb.prev))
+	o.Delta = false
+	if _, err = Run(t.Context(), fb.cluster, m, o); !errors.As(err, &te) || te.Problem != HalfRestored {
+		t.Errorf("not in place: got %v", err)
+	}
+	must(t, fb.compare(dir, fb.prev), held.Close())
 }

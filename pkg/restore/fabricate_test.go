@@ -248,7 +248,7 @@ func appendBlock(runs []repo.BlockRun, b pg.BlockNumber) []repo.BlockRun {
 // compare finds every difference between a restored directory and a model, except in what a
 // restore makes itself.
 func (fb *fab) compare(dir string, want model) error {
-	own := map[string]bool{labelName: true, pg.BackupManifestName: true, controlPath: true}
+	own := map[string]bool{labelName: true, pg.BackupManifestName: true, controlPath: true, markerName: true}
 	seen := 0
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

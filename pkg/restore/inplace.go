@@ -207,6 +207,9 @@ func (r *run) disarm() error {
 // keep says what an in-place restore leaves alone although the index does not have
 // it: its own files, and in a tablespace what belongs to servers of other versions.
 func (r *run) keep(d *dir, name string) bool {
+	if r.tree.roots[d.path] != nil && name == "lost+found" { // the file system's own
+		return true
+	}
 	if d.path == "" {
 		return name == markerName || name == pg.BackupManifestName
 	}

@@ -62,17 +62,30 @@ func newLayout(o *Options, links []pg.TablespaceLink, e *existing) (*layout, err
 // would be found in the other, and be removed with it.
 func (l *layout) verify() error {
 	places := l.places()
+	real := make([]string, len(places))
 	for i, a := range places {
 		if !filepath.IsAbs(a.dir) {
 			return &TargetError{Dir: a.dir, Problem: NotAbsolute}
 		}
-		for _, b := range places[:i] {
-			if inside(a.dir, b.dir) || inside(b.dir, a.dir) {
+		real[i] = withoutLinks(a.dir)
+		for j, b := range places[:i] {
+			if inside(real[i], real[j]) || inside(real[j], real[i]) {
 				return &TargetError{Dir: a.dir, Problem: Overlaps, Detail: b.dir}
 			}
 		}
 	}
 	return nil
+}
+
+// withoutLinks resolves the links in as much of an absolute path as exists.
+func withoutLinks(p string) string {
+	if resolved, err := filepath.EvalSymlinks(p); err == nil {
+		return resolved
+	}
+	if p == filepath.Dir(p) {
+		return p
+	}
+	return filepath.Join(withoutLinks(filepath.Dir(p)), filepath.Base(p))
 }
 
 // places lists the directories, the data directory first.

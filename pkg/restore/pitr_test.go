@@ -222,6 +222,16 @@ func TestStandby(t *testing.T) {
 		if c.Query1("SELECT pg_is_in_recovery()") != "t" {
 			t.Errorf("%s: is no standby", install)
 		}
+		// What is backed up from it restores with what the backup carries.
+		w.pg.Exec("CHECKPOINT")
+		c.WaitReplayed(w.pg)
+		last := w.backup(c, true)
+		o = w.options()
+		o.RestoreCommand = ""
+		w.restore(last, o)
+		if got := w.start(o).Query1("SELECT count(*) FROM t"); got != "2000" {
+			t.Errorf("%s: %s rows in a restored backup of a standby", install, got)
+		}
 	}
 }
 

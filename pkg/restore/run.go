@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"time"
@@ -15,16 +16,18 @@ import (
 
 // run is one restore on its way.
 type run struct {
-	cluster  *repo.Cluster
-	archive  *repo.WALArchive
-	o        Options
-	plan     *plan
-	recovery Recovery
-	tree     *tree
-	disk     *disk
-	ledger   *ledger
-	result   *Result
-	written  atomic.Int64 // bytes
+	cluster   *repo.Cluster
+	archive   *repo.WALArchive
+	o         Options
+	plan      *plan
+	recovery  Recovery
+	tree      *tree
+	disk      *disk
+	ledger    *ledger
+	result    *Result
+	mine      bool // this restore holds the marker: what is in the directory is its work
+	committed bool
+	written   atomic.Int64 // bytes
 }
 
 // Run restores the chain that ends in m. The commit point is global/pg_control, written and synced
@@ -191,13 +194,12 @@ func (r *run) write(ctx context.Context) (err error) {
 	if r.tree, err = openTree(r.plan.layout, r.plan.owner, r.disk, r.plan.old != nil); err != nil {
 		return err
 	}
-	lock, err := openMarker(r.tree, r.o.Target, marker{
-		Backup: r.plan.backup.ID, SystemIdentifier: r.plan.backup.SystemIdentifier, StartedAt: r.o.Clock().UTC(),
-	})
+	lock, err := r.lock()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
+	r.mine = true
 	if r.plan.old != nil {
 		if err := r.disarm(); err != nil {
 			return err
@@ -217,7 +219,30 @@ func (r *run) write(ctx context.Context) (err error) {
 	if err := r.phase("sync", func() error { return r.disk.sync(ctx) }); err != nil {
 		return err
 	}
-	return r.phase("commit", func() error { return r.publish(control) })
+	err = r.phase("commit", func() error { return r.publish(control) })
+	r.committed = err == nil
+	return err
+}
+
+// lock takes the marker, which keeps other restores away, and proves that none was
+// quicker to fill the directory.
+func (r *run) lock() (*os.File, error) {
+	m := r.plan.backup
+	lock, err := openMarker(r.tree, r.o.Target, marker{
+		Backup: m.ID, SystemIdentifier: m.SystemIdentifier, StartedAt: r.o.Clock().UTC(),
+	})
+	if err != nil || r.plan.old != nil {
+		return lock, err
+	}
+	names, err := readNames(r.tree.roots[""])
+	if err == nil && len(names) != 1 {
+		err = &TargetError{Dir: r.o.Target, Problem: NotEmpty, Detail: "another restore was quicker"}
+		err = errors.Join(err, r.tree.roots[""].root.Remove(markerName))
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
 }
 
 // copy writes the files of the backup.
@@ -285,7 +310,13 @@ func (r *run) major() int { return r.plan.backup.PGVersion / 10000 }
 
 // unfinished clears up after a failure and says what is left.
 func (r *run) unfinished(err error) error {
-	if r.tree == nil {
+	if r.committed {
+		return err
+	}
+	if !r.mine {
+		if r.tree != nil {
+			r.tree.removeEmpty()
+		}
 		return err
 	}
 	u := &UnfinishedError{Dir: r.o.Target, Err: err}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -113,13 +114,41 @@ func (w *world) restore(m *repo.Manifest, o restore.Options) *restore.Result {
 	w.t.Helper()
 	res, err := restore.Run(w.t.Context(), w.cluster, m, o)
 	must(w.t, err)
+	w.verifyOwners(o.Target)
 	pgtest.Chown(w.t, w.dir)
-	w.pg.Install.VerifyBackup(w.t, o.Target, verifyArgs(m, res)...)
+	w.pg.Install.VerifyBackup(w.t, o.Target, verifyArgs(res)...)
 	return res
 }
 
+// verifyOwners holds everything in a restored directory to the owner of the source's, and the
+// data directory to its mode.
+func (w *world) verifyOwners(dir string) {
+	w.t.Helper()
+	source, err := os.Stat(w.pg.DataDir)
+	must(w.t, err)
+	restored, err := os.Stat(dir)
+	must(w.t, err)
+	if restored.Mode() != source.Mode() {
+		w.t.Errorf("%s: mode %v, want %v", dir, restored.Mode(), source.Mode())
+	}
+	owner := source.Sys().(*syscall.Stat_t)
+	must(w.t, filepath.WalkDir(dir, func(p string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		st, err := os.Lstat(p)
+		if err != nil {
+			return err
+		}
+		if s := st.Sys().(*syscall.Stat_t); s.Uid != owner.Uid || s.Gid != owner.Gid {
+			w.t.Errorf("%s: owner %d:%d, want %d:%d", p, s.Uid, s.Gid, owner.Uid, owner.Gid)
+		}
+		return nil
+	}))
+}
+
 // verifyArgs lets pg_verifybackup look at the WAL where it is in pg_wal.
-func verifyArgs(m *repo.Manifest, res *restore.Result) []string {
+func verifyArgs(res *restore.Result) []string {
 	if !res.Recovery.CopyWAL {
 		return []string{"-n"}
 	}
@@ -134,6 +163,22 @@ func (w *world) start(o restore.Options) *pgtest.Cluster {
 	return c
 }
 
+// openToGroup gives the data directory the modes of initdb --allow-group-access.
+func (w *world) openToGroup() {
+	w.t.Helper()
+	w.pg.Stop(pgtest.Fast)
+	must(w.t, filepath.WalkDir(w.pg.DataDir, func(p string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || d.Type()&fs.ModeSymlink != 0:
+			return err
+		case d.IsDir():
+			return os.Chmod(p, 0o750)
+		}
+		return os.Chmod(p, 0o640)
+	}))
+	w.pg.Start()
+}
+
 func fill(c *pgtest.Cluster, from, to int) {
 	c.Exec(fmt.Sprintf("INSERT INTO t SELECT g, repeat(md5(g::text), 5) FROM generate_series(%d, %d) g", from, to))
 }
@@ -143,6 +188,9 @@ func fill(c *pgtest.Cluster, from, to int) {
 func TestChainOnServers(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		w := newWorld(t, install)
+		if install.Major%2 == 1 { // group access on some versions
+			w.openToGroup()
+		}
 		w.pg.NewTablespace("elsewhere")
 		w.pg.Exec("CREATE TABLE t (id int PRIMARY KEY, s text)")
 		w.pg.Exec("CREATE TABLE u (id int) TABLESPACE elsewhere")

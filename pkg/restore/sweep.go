@@ -2,7 +2,6 @@ package restore
 
 import (
 	"errors"
-	"io"
 	"slices"
 
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -19,15 +18,8 @@ type sweep struct {
 
 // newSweep lists a directory. Names that keep accepts stay whatever the index says.
 func newSweep(d *dir, keep func(*dir, string) bool) (*sweep, error) {
-	f, err := d.root.Open(".")
+	names, err := readNames(d)
 	if err != nil {
-		return nil, err
-	}
-	names, err := f.Readdirnames(-1)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(names, pg.ComparePaths)
@@ -71,4 +63,14 @@ func (s *sweep) remove(name string, removed *int64) error {
 	}
 	*removed++
 	return s.d.root.RemoveAll(name)
+}
+
+// readNames lists a directory.
+func readNames(d *dir) ([]string, error) {
+	f, err := d.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	names, err := f.Readdirnames(-1)
+	return names, errors.Join(ignoreEOF(err), f.Close())
 }

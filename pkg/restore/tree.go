@@ -52,10 +52,11 @@ type lateMode struct {
 func openTree(l *layout, o owner, d *disk, inPlace bool) (t *tree, err error) {
 	t = &tree{roots: map[string]*dir{}, owner: o, chown: privileged() && o.known, disk: d, inPlace: inPlace}
 	for _, p := range l.places() {
-		if p.created, err = makePlace(p.dir); err != nil {
+		p.created, err = makePlace(p.dir)
+		t.places = append(t.places, p)
+		if err != nil {
 			return t, err
 		}
-		t.places = append(t.places, p)
 		root, err := os.OpenRoot(p.dir)
 		if err != nil {
 			return t, err
@@ -296,6 +297,16 @@ func (t *tree) close() error {
 	}
 	t.stack, t.roots = nil, nil
 	return errors.Join(errs...)
+}
+
+// removeEmpty takes away the directories that this restore made, as far as nobody has
+// put anything into them.
+func (t *tree) removeEmpty() {
+	for _, p := range t.places {
+		if p.created {
+			_ = os.Remove(p.dir) // refuses a directory that is not empty, which is as it should be
+		}
+	}
 }
 
 // remove takes away what this restore has written to places that were empty.
