@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,12 +57,12 @@ func BuildMaps(ctx context.Context, req MapsRequest) (*MapsBuilt, error) {
 		return nil, err
 	}
 	for level := range runSizes {
-		if err := m.makeRuns(ctx, segments, level); err != nil {
+		if err := m.makeRuns(ctx, level); err != nil {
 			return nil, err
 		}
 	}
 	slices.SortFunc(m.built.Unmapped, func(a, b Unmapped) int {
-		return slices.Compare([]byte(a.Name), []byte(b.Name))
+		return cmp.Compare(a.Name, b.Name)
 	})
 	return &m.built, nil
 }
@@ -187,25 +188,30 @@ func (m *mapMaker) store(ctx context.Context, name string, sm *SegmentMap, count
 	return nil
 }
 
-// makeRuns makes the maps of one size of runs, whose parts are all there.
-func (m *mapMaker) makeRuns(ctx context.Context, segments []archived, level int) error {
+// makeRuns makes the maps of one size of runs, whose parts are all there. The
+// segments themselves need not be.
+func (m *mapMaker) makeRuns(ctx context.Context, level int) error {
 	size, part := runSizes[level], pg.SegNo(1)
 	if level > 0 {
 		part = runSizes[level-1]
 	}
 	var runs []archived
-	for _, s := range segments {
-		if s.n%size != 0 || m.have[MapName(m.Geometry, s.tli, s.n, s.n+size-1)] {
+	for name := range m.have {
+		tli, first, last, ok := ParseMapName(m.Geometry, name)
+		if !ok || last-first+1 != part || first%size != 0 || m.have[MapName(m.Geometry, tli, first, first+size-1)] {
 			continue
 		}
 		complete := true
-		for n := s.n; n < s.n+size; n += part {
-			complete = complete && m.have[MapName(m.Geometry, s.tli, n, n+part-1)]
+		for n := first; n < first+size; n += part {
+			complete = complete && m.have[MapName(m.Geometry, tli, n, n+part-1)]
 		}
 		if complete {
-			runs = append(runs, s)
+			runs = append(runs, archived{tli, first})
 		}
 	}
+	slices.SortFunc(runs, func(a, b archived) int {
+		return cmp.Or(cmp.Compare(a.tli, b.tli), cmp.Compare(a.n, b.n))
+	})
 	return each(ctx, m, runs, func(ctx context.Context, r *reader, s archived) error {
 		return m.makeRun(ctx, r, s, size, part)
 	})

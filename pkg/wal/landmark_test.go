@@ -26,7 +26,8 @@ func TestLandmarks(t *testing.T) {
 			}
 			wantXIDs = append(wantXIDs, uint32(n))
 			if committed {
-				wantTime[uint32(n)] = s.Query1("SELECT (extract(epoch FROM pg_xact_commit_timestamp('" + xid + "'::xid)) * 1000000)::bigint")
+				wantTime[uint32(n)] = s.Query1(
+					"SELECT (extract(epoch FROM pg_xact_commit_timestamp('" + xid + "'::xid)) * 1000000)::bigint")
 			}
 		}
 		s.Exec("CREATE TABLE t (id int); CREATE TABLE drops (id int); CREATE TABLE many (id int)")
@@ -39,7 +40,10 @@ func TestLandmarks(t *testing.T) {
 		note(aborted, false)
 		for i, end := range []string{"COMMIT", "ROLLBACK"} {
 			session.Exec("BEGIN")
-			for _, q := range []string{"SAVEPOINT a", fmt.Sprintf("CREATE TABLE x%d (id int)", i), "RELEASE a", fmt.Sprintf("INSERT INTO x%d VALUES (1)", i)} {
+			for _, q := range []string{
+				"SAVEPOINT a", fmt.Sprintf("CREATE TABLE x%d (id int)", i), "RELEASE a",
+				fmt.Sprintf("INSERT INTO x%d VALUES (1)", i),
+			} {
 				session.Exec(q)
 			}
 			if i == 0 {

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/pgincr/pgincr/pkg/pagemap"
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/wal"
+)
+
+// benchRange builds the map of a long range from the maps of its segments, and
+// again when those of runs are stored too.
+func benchRange(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("range", flag.ContinueOnError)
+	segments := f.Int("segments", 10_000, "length of the range")
+	scratch := f.String("dir", os.TempDir(), "where to write")
+	rounds := f.Int("rounds", 7, "how often")
+	jobs := f.Int("jobs", 2, "workers")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	tmp, err := os.MkdirTemp(*scratch, "bench-wal-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
+	st, err := repo.OpenStore(ctx, tmp+"/repo")
+	if err != nil {
+		return err
+	}
+	g := pg.DefaultGeometry()
+	c, _, err := repo.Init(ctx, st, repo.ClusterInfo{Name: "main", SystemIdentifier: 1, PGVersion: 170000, Geometry: g})
+	if err != nil {
+		return err
+	}
+	a := &counted{Archive: c.WAL(repo.Compression{})}
+	if err := storeMaps(ctx, a, g, *segments); err != nil {
+		return err
+	}
+	first := firstSegment
+	req := wal.MapRequest{
+		SystemIdentifier: 1, Geometry: g, History: pg.History{Timeline: 1}, FromTimeline: 1,
+		From: g.SegmentStart(first) + 40, To: g.SegmentStart(first + pg.SegNo(*segments)), Archive: a, Jobs: *jobs,
+	}
+	var single, runs []float64
+	for range *rounds {
+		if single, err = timeBuild(ctx, req, single); err != nil {
+			return err
+		}
+	}
+	singleReads := a.gets.Swap(0) / int64(*rounds)
+	begin := time.Now()
+	built, err := wal.BuildMaps(ctx, wal.MapsRequest{SystemIdentifier: 1, Geometry: g, Archive: a, Jobs: *jobs})
+	if err != nil {
+		return err
+	}
+	compacting := time.Since(begin).Seconds()
+	a.gets.Store(0)
+	for range *rounds {
+		if runs, err = timeBuild(ctx, req, runs); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%d segments by their own maps: %s s, %d reads\n", *segments, spread(single), singleReads)
+	fmt.Printf("with %d maps of runs: %s s, %d reads; making those took %.1f s\n",
+		built.Runs, spread(runs), a.gets.Load()/int64(*rounds), compacting)
+	return err
+}
+
+// firstSegment is not aligned to runs, as ranges are not.
+const firstSegment = pg.SegNo(4099)
+
+// storeMaps stores maps as of segments that change 1500 blocks of 50 relations each.
+func storeMaps(ctx context.Context, a wal.Archive, g pg.Geometry, n int) error {
+	rng := rand.New(rand.NewPCG(1, 2))
+	prev := pg.LSN(8)
+	for i := range n {
+		start := g.SegmentStart(firstSegment + pg.SegNo(i))
+		m := &wal.SegmentMap{Pages: pagemap.New(), Stretch: wal.Stretch{
+			SystemIdentifier: 1, Magic: 0xD116, SegmentSize: g.WALSegmentSize, BlockSize: g.WALBlockSize,
+			Start: start, End: start + pg.LSN(g.WALSegmentSize),
+			Timelines: []wal.TimelineStart{{Timeline: 1, LSN: start}},
+			First:     start + 40, FirstPrev: prev, Last: start + 0xFF_FF00,
+		}}
+		if i == 0 {
+			m.Redos = []pg.LSN{start + 40}
+		}
+		prev = m.Last
+		for range 1500 {
+			rf := pg.RelFork{RelFileLocator: pg.RelFileLocator{
+				Spc: pg.DefaultTablespace, DB: 5, Rel: pg.RelFileNumber(16384 + rng.IntN(50)),
+			}}
+			m.Pages.AddBlock(rf, pg.BlockNumber(rng.IntN(1_000_000)))
+		}
+		data, err := m.AppendBinary(nil)
+		if err != nil {
+			return err
+		}
+		if err := a.PutMap(ctx, wal.MapName(g, 1, firstSegment+pg.SegNo(i), firstSegment+pg.SegNo(i)), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// timeBuild adds the seconds that one Build takes.
+func timeBuild(ctx context.Context, req wal.MapRequest, list []float64) ([]float64, error) {
+	begin := time.Now()
+	if _, err := wal.Build(ctx, req); err != nil {
+		return nil, err
+	}
+	return append(list, time.Since(begin).Seconds()), nil
+}
+
+// counted counts the maps that are read.
+type counted struct {
+	wal.Archive
+	gets atomic.Int64
+}
+
+func (c *counted) GetMap(ctx context.Context, name string) ([]byte, error) {
+	c.gets.Add(1)
+	return c.Archive.GetMap(ctx, name)
+}
