@@ -32,8 +32,9 @@ func (r *run) attempts(ctx context.Context) error {
 // when it fails.
 func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 	var src *chosen
+	limit := newLimiter(r.o.RateLimit, r.o.Clock)
 	if r.parent != nil {
-		if src, err = r.chooser(wrong).choose(ctx, r.o.PageMap); err != nil {
+		if src, err = r.chooser(wrong, limit).choose(ctx, r.o.PageMap); err != nil {
 			return err
 		}
 		r.m.PageMap = src.result
@@ -52,7 +53,7 @@ func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 		}
 	}()
 	carrier := r.carrier(b)
-	out, err := r.copyWhileCarrying(ctx, r.copier(b, src), carrier)
+	out, err := r.copyWhileCarrying(ctx, r.copier(b, src, limit), carrier)
 	if err != nil {
 		return err
 	}
@@ -64,11 +65,12 @@ func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 	return b.Commit(ctx, r.m)
 }
 
-func (r *run) chooser(wrong string) *chooser {
+func (r *run) chooser(wrong string, limit *limiter) *chooser {
 	return &chooser{
 		position: r.at, parent: r.parent, info: r.info, session: r.s,
 		archive: r.c.WAL(r.o.Compression), walDir: r.walDir, jobs: r.o.Jobs,
 		trust: !r.o.NoTrustMtime && !r.parent.ClockStepped, now: r.o.Clock(), wrong: wrong,
+		limit: limit,
 	}
 }
 
@@ -96,7 +98,7 @@ func (r *run) create(ctx context.Context) (*repo.BackupWriter, error) {
 }
 
 // copier puts together what copies the data directory.
-func (r *run) copier(b *repo.BackupWriter, src *chosen) *copier {
+func (r *run) copier(b *repo.BackupWriter, src *chosen, limit *limiter) *copier {
 	control := r.at.control
 	c := &copier{
 		walker: walker{
@@ -110,7 +112,7 @@ func (r *run) copier(b *repo.BackupWriter, src *chosen) *copier {
 		jobs:      r.o.Jobs,
 		packs:     func() packWriter { return b.NewPackWriter() },
 		window:    newWindow(control.Geometry, b.AppendFile),
-		limit:     newLimiter(r.o.RateLimit, r.o.Clock),
+		limit:     limit,
 		progress:  r.o.Progress,
 	}
 	c.verifyAll = c.checksums && r.o.VerifyChecksums == verifyAll

@@ -36,6 +36,7 @@ type chooser struct {
 	jobs    int
 	trust   bool
 	now     time.Time
+	limit   *limiter
 	wrong   string // how the map was wrong that auto chose before; "": none was
 }
 
@@ -143,7 +144,7 @@ func (c *chooser) scanner(byHash bool) *scanSource {
 			SegmentSize: c.control.Geometry.WALSegmentSize,
 			HashAll:     byHash, CheckFlags: !c.flagsLogged(),
 		},
-		trust: c.trust, now: c.now, parentStarted: c.parent.StartedAt,
+		trust: c.trust, now: c.now, parentStarted: c.parent.StartedAt, limit: c.limit,
 	}
 }
 

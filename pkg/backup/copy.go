@@ -89,9 +89,9 @@ func (c *copier) collect(workers []*worker) copied {
 		out.future = append(out.future, w.future...)
 	}
 	sortCorrupt(out.corrupt)
-	if n := len(out.corrupt); n > maxListed {
-		out.more += int64(n - maxListed)
-		out.corrupt = out.corrupt[:maxListed]
+	if n := len(out.corrupt); n > maxCorrupt {
+		out.more += int64(n - maxCorrupt)
+		out.corrupt = out.corrupt[:maxCorrupt]
 	}
 	return out
 }

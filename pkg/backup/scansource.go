@@ -19,6 +19,7 @@ type scanSource struct {
 	// parentStarted and now bound which recorded times may be trusted; trust off: every file is opened.
 	trust              bool
 	now, parentStarted time.Time
+	limit              *limiter // may be nil
 
 	mu    sync.Mutex // guards stats
 	stats pagescan.Stats
@@ -55,11 +56,31 @@ func (s *scanSource) changed(ctx context.Context, t *target, f *os.File, from, t
 			return err
 		}
 	}
-	stats, err := rules.Scan(ctx, f, from, to, parent, set)
+	step := to - from
+	if s.limit != nil {
+		step = limitedScan / pg.BlockNumber(rules.BlockSize)
+	}
+	for ; from < to; from += min(step, to-from) {
+		n := min(step, to-from)
+		if err := s.limit.wait(ctx, int(n)*int(rules.BlockSize)); err != nil {
+			return err
+		}
+		stats, err := rules.Scan(ctx, f, from, from+n, parent, set)
+		s.count(stats)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// limitedScan is how many bytes are scanned at a time under a rate limit.
+const limitedScan = 1 << 20
+
+func (s *scanSource) count(stats pagescan.Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Add(stats)
-	return err
 }
 
 // sameFile says that two descriptions are of one file, written or not. Without birth times nothing

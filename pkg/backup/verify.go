@@ -10,8 +10,11 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-// maxListed bounds how many corrupt pages and other findings a manifest lists.
-const maxListed = 1000
+// What a manifest lists at most: corrupt pages, and each other kind of finding or warning.
+const (
+	maxCorrupt = 10_000
+	maxListed  = 1000
+)
 
 // verify checks a page that was read from block blk of the segment file. A page that fails
 // is read again, into the same memory; one that fails to the end is
@@ -98,7 +101,7 @@ func (e *MapError) Error() string {
 }
 
 func (w *worker) addCorrupt(t *target, blk pg.BlockNumber, cause string) {
-	if len(w.corrupt) >= maxListed {
+	if len(w.corrupt) >= maxCorrupt {
 		w.more++
 		return
 	}
