@@ -108,7 +108,8 @@ func addToURI(uri string, settings []setting) string {
 	}
 	for _, s := range settings {
 		if s.value != "" && !said[s.key] {
-			uri += mark + s.key + "=" + url.QueryEscape(s.value)
+			// libpq does not take a plus sign for a space.
+			uri += mark + s.key + "=" + strings.ReplaceAll(url.QueryEscape(s.value), "+", "%20")
 			mark = "&"
 		}
 	}
