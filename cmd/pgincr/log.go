@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,9 @@ func (p *program) setLog() {
 // printError tells the user what went wrong and what can be done about it.
 func (p *program) printError(err error) {
 	text, hint := oneLine(err.Error()), hintFor(err)
+	if errors.Is(err, context.Canceled) {
+		text = "interrupted: " + text
+	}
 	if p.common.LogFormat == "json" {
 		args := []any{}
 		if hint != "" {

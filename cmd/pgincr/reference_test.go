@@ -16,7 +16,7 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-//nolint:gochecknoglobals // a flag of the test binary
+// A flag of the test binary.
 var update = flag.Bool("update", false, "write docs, man page and completions anew")
 
 // What is made from the grammar is what the grammar says: the tables of docs/cli.md, the man page, the completions.

@@ -133,6 +133,9 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 		Progress:            new(restore.Progress),
 		Clock:               p.clock,
 	}
+	if err := p.warnOfCorruptPages(ctx, cluster, m); err != nil {
+		return err
+	}
 	stop := p.watch(ctx, o.Progress.Snapshot)
 	r, err := restore.Run(ctx, cluster, m, o)
 	stop()
@@ -163,6 +166,17 @@ func (c *restoreCommand) choose(ctx context.Context, cluster *repo.Cluster) (*re
 	return m, err
 }
 
+// warnOfCorruptPages tells of pages that were corrupt already when they were backed up: they are restored as they were.
+func (p *program) warnOfCorruptPages(ctx context.Context, cluster *repo.Cluster, m *repo.Manifest) error {
+	chain, err := cluster.Chain(ctx, m)
+	for _, b := range chain {
+		if n := len(b.CorruptPages); n > 0 {
+			p.log.Warn("pages were corrupt when they were backed up", "backup", b.ID, "count", n, "see", "pgincr show "+b.ID)
+		}
+	}
+	return err
+}
+
 // report prints the result.
 func (c *restoreCommand) report(p *program, r *restore.Result) error {
 	for _, w := range r.Warnings {
@@ -174,11 +188,10 @@ func (c *restoreCommand) report(p *program, r *restore.Result) error {
 	if p.common.Quiet {
 		return nil
 	}
-	verb := "restored to"
-	if c.DryRun {
-		verb = "would be restored to"
+	if r.Plan != nil {
+		return p.printPlan(r)
 	}
-	if err := p.printf("backup %s: %s %s\n", r.Backup, verb, r.Target); err != nil {
+	if err := p.printf("backup %s: restored to %s\n", r.Backup, r.Target); err != nil {
 		return err
 	}
 	rows := []string{

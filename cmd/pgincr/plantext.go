@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pgincr/pgincr/pkg/restore"
+)
+
+// printPlan says what a restore would do.
+func (p *program) printPlan(r *restore.Result) error {
+	if err := p.printf("backup %s: would be restored to %s\n", r.Backup, r.Target); err != nil {
+		return err
+	}
+	plan := r.Plan
+	rows := []string{
+		"  chain\t" + strings.Join(r.Chain, " → "),
+		fmt.Sprintf("  files\t%d in %d directories", plan.Files, plan.Directories),
+		fmt.Sprintf("  bytes\t%s to read, %s to write, %s of zeros", bytesText(plan.BytesToRead),
+			bytesText(plan.BytesToWrite), bytesText(plan.BytesInHoles)),
+	}
+	for _, t := range plan.Tablespaces {
+		rows = append(rows, fmt.Sprintf("  tablespace\t%d in %s", t.OID, t.Path))
+	}
+	for _, s := range plan.Space {
+		rows = append(rows, fmt.Sprintf("  space\t%s needed of %s, for %s", bytesText(s.NeedBytes), bytesText(s.HaveBytes),
+			strings.Join(s.Dirs, ", ")))
+	}
+	rows = append(rows,
+		fmt.Sprintf("  WAL\t%s to %s on timeline %d to become consistent: %s", plan.WALStart, plan.WALStop,
+			plan.WALTimeline, strings.Join(plan.WALFiles, " ")),
+		"  recovery\t"+recoveryText(r.Recovery))
+	for _, s := range r.Recovery.Settings {
+		if s.Value != "" {
+			rows = append(rows, "  setting\t"+s.Name+" = "+s.Value)
+		}
+	}
+	return p.printTable(rows)
+}
+
+// recoveryText says how the restored server would begin.
+func recoveryText(r restore.Recovery) string {
+	switch r.Signal {
+	case "":
+		return "to the end of the WAL that the backup needs"
+	case "standby.signal":
+		return "as a standby"
+	default:
+		return "from the archive"
+	}
+}
