@@ -106,10 +106,15 @@ func TestChangesEqualNaive(t *testing.T) {
 		limit := NoLimit
 		for range rapid.IntRange(0, 40).Draw(t, "steps") {
 			b := drawBlock(t)
-			if rapid.IntRange(0, 9).Draw(t, "step") == 0 {
+			step := rapid.IntRange(0, 19).Draw(t, "step")
+			if step <= 1 {
 				m.AddLimit(rf, b)
 				limit = min(limit, b)
-			} else {
+			}
+			if step == 1 {
+				b -= min(b, 1) // the last block before the limit
+			}
+			if step >= 1 {
 				m.AddBlock(rf, b)
 				naive[b] = true
 			}
@@ -126,6 +131,9 @@ func TestChangesEqualNaive(t *testing.T) {
 			t.Fatalf("%d blocks, want %d", c.Blocks.Len(), n)
 		}
 		from := drawBlock(t)
+		if limit != NoLimit && rapid.Bool().Draw(t, "around the limit") {
+			from = limit - min(limit, 1000)
+		}
 		to := min(from, pg.InvalidBlock-2000) + pg.BlockNumber(rapid.IntRange(0, 2000).Draw(t, "length"))
 		all := map[pg.BlockNumber]bool{}
 		for b := from; b < to; b++ {

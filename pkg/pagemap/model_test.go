@@ -32,14 +32,17 @@ func drawSet(t *rapid.T) (*Set, map[pg.BlockNumber]bool) {
 		from := drawBlock(t)
 		switch rapid.IntRange(0, 19).Draw(t, "operation") {
 		case 0: // a stretch, over a border of chunks now and then
-			to := min(from, pg.InvalidBlock-70000) + pg.BlockNumber(rapid.IntRange(0, 66000).Draw(t, "length"))
+			most := rapid.SampledFrom([]int{3, 100, 4000, 4000, 66000}).Draw(t, "most")
+			to := min(from, pg.InvalidBlock-70000) + pg.BlockNumber(rapid.IntRange(0, most).Draw(t, "length"))
 			s.AddRange(from, to)
 			for b := from; b < to; b++ {
 				naive[b] = true
 			}
-		case 1: // many runs, so that the chunk becomes a bitmap
+		case 1, 2, 3: // many runs, so that the chunk becomes a bitmap
 			step := pg.BlockNumber(rapid.IntRange(1, 40).Draw(t, "step"))
-			for b := from &^ 0xFFFF; b < from && b < 65000; b += step {
+			n := pg.BlockNumber(rapid.IntRange(0, 1500).Draw(t, "blocks"))
+			from &^= 0xFFFF
+			for b := from; b < from+n*step && b-from < 65536; b += step {
 				s.Add(b)
 				naive[b] = true
 			}
@@ -145,4 +148,26 @@ func TestSetUnion(t *testing.T) {
 			t.Fatalf("the set that was added has changed: %s", diff)
 		}
 	})
+}
+
+// The borders of a chunk have no neighbours beyond it.
+func TestBitmapBorders(t *testing.T) {
+	s := new(Set)
+	for b := pg.BlockNumber(65536); b < 65536+4000; b += 2 {
+		s.Add(b)
+	}
+	s.Add(2*65536 - 1) // the first block of the chunk is set, and is not its neighbour
+	s.Add(65535)
+	s.Add(2 * 65536)
+	c := &s.chunks[1]
+	if c.bits == nil || c.nruns != 2001 || c.nruns != c.bits.countRuns() {
+		t.Errorf("%d runs, counted as %d", c.bits.countRuns(), c.nruns)
+	}
+	want := []span{{65535, 2}, {65538, 1}}
+	if diff := cmp.Diff(want, collectSet(s, 0, 65540), spans); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]span{{2*65536 - 1, 2}}, collectSet(s, 100000, pg.InvalidBlock), spans); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -40,6 +40,24 @@ func TestParseControl(t *testing.T) {
 	}
 }
 
+// The fields that are zero in a server at rest are those of a restored backup in recovery.
+func TestParseControlInRecovery(t *testing.T) {
+	for _, major := range []int{13, 17} { // 18 keeps its CRC elsewhere, the fields at the same offsets
+		b := readControl(t, major)
+		for off, v := range map[int]uint64{136: 0x1_00000001, 152: 0x2_00000002, 160: 0x3_00000003} {
+			binary.LittleEndian.PutUint64(b[off:], v)
+		}
+		b[52], b[144], b[168] = 7, 8, 1
+		c, err := ParseControl(sealControl(b))
+		want := wantControl(t)[major]
+		want.PrevTimeline, want.MinRecoveryTimeline, want.BackupEndRequired = 7, 8, true
+		want.MinRecoveryPoint, want.BackupStart, want.BackupEnd = 0x1_00000001, 0x2_00000002, 0x3_00000003
+		if diff := cmp.Diff(want, c); err != nil || diff != "" {
+			t.Errorf("%d: %v %s", major, err, diff)
+		}
+	}
+}
+
 // A change of any byte that the CRC covers, and of the CRC, is noticed; the rest of the file means nothing.
 func TestParseControlDamage(t *testing.T) {
 	for major, size := range map[int]int{13: 292, 16: 292, 17: 292, 18: 296} {
@@ -59,7 +77,7 @@ func TestParseControlDamage(t *testing.T) {
 	}
 }
 
-// sealControl gives a changed file of 17 a right CRC.
+// sealControl gives a changed file of 13 to 17 a right CRC.
 func sealControl(b []byte) []byte {
 	binary.LittleEndian.PutUint32(b[288:], CRC32C(b[:288]))
 	return b
