@@ -19,8 +19,14 @@ import (
 
 // modelPaths are where a random model may have files: relations, and others.
 func modelPaths() (relations, others []string) {
-	return []string{"base/1/16384", "base/1/16384.1", "base/1/16385", "base/1/16385_fsm", "global/1262", fabSpace + "/1/16500", fabSpace + "/1/16501"},
-		[]string{"PG_VERSION", "postgresql.conf", "global/pg_filenode.map", "log/server log", "postgresql.auto.conf", fabSpace + "/1/PG_VERSION"}
+	return []string{
+			"base/1/16384", "base/1/16384.1", "base/1/16385", "base/1/16385_fsm", "global/1262",
+			fabSpace + "/1/16500", fabSpace + "/1/16501",
+		},
+		[]string{
+			"PG_VERSION", "postgresql.conf", "global/pg_filenode.map", "log/server log", "postgresql.auto.conf",
+			fabSpace + "/1/PG_VERSION",
+		}
 }
 
 // drawPages gives a relation's pages: runs of new pages, of zero pages, and of those it had.
@@ -181,7 +187,8 @@ func damage(t *rapid.T, dir string, m model) {
 		case 3:
 			errs = append(errs, os.RemoveAll(p), os.WriteFile(p, make([]byte, 5000), 0o444))
 		case 4:
-			errs = append(errs, os.RemoveAll(p), os.RemoveAll(p+".second"), os.WriteFile(p, []byte("short"), 0o600), os.Link(p, p+".second"))
+			errs = append(errs, os.RemoveAll(p), os.RemoveAll(p+".second"), os.WriteFile(p, []byte("short"), 0o600),
+				os.Link(p, p+".second"))
 		case 5:
 			errs = append(errs, os.WriteFile(at("base/1/t3_999"), []byte("x"), 0o600), os.MkdirAll(at("base/77/deep"), 0o700))
 		case 6:
@@ -189,7 +196,8 @@ func damage(t *rapid.T, dir string, m model) {
 		case 7:
 			errs = append(errs, os.RemoveAll(at("base")), os.Symlink("/", at("base")))
 		case 8:
-			errs = append(errs, os.RemoveAll(at("pg_wal/archive_status")), os.WriteFile(at("pg_wal/00000001000000000000FFFF"), nil, 0o600))
+			errs = append(errs, os.RemoveAll(at("pg_wal/archive_status")),
+				os.WriteFile(at("pg_wal/00000001000000000000FFFF"), nil, 0o600))
 		}
 		paths = slices.DeleteFunc(paths, func(o string) bool {
 			_, err := os.Lstat(filepath.Dir(at(o)))
@@ -229,7 +237,8 @@ func TestVerifyBackupAccepts(t *testing.T) {
 	delete(m, "base/1/16385")
 	last := fb.add(m)
 	dir := filepath.Join(base, "data")
-	_, err := Run(t.Context(), fb.cluster, last, Options{Target: dir, Jobs: 2, TablespaceRoot: filepath.Join(base, "spaces")})
+	_, err := Run(t.Context(), fb.cluster, last,
+		Options{Target: dir, Jobs: 2, TablespaceRoot: filepath.Join(base, "spaces")})
 	must(t, err)
 	pgtest.Chown(t, base)
 	install.VerifyBackup(t, dir, "-n")

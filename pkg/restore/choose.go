@@ -40,9 +40,11 @@ func Choose(ctx context.Context, c *repo.Cluster, t TargetOptions) (*repo.Manife
 	}
 	if ch.refusal == nil {
 		first := backups[0]
-		ch.refusal = &ReachError{Target: t.String(), Backup: first.ID, From: first.StopLSN,
+		ch.refusal = &ReachError{
+			Target: t.String(), Backup: first.ID, From: first.StopLSN,
 			Reason: fmt.Sprintf("it is before the oldest backup became consistent, at %s and %s",
-				first.StopLSN, first.FinishedAt.UTC().Format(time.RFC3339))}
+				first.StopLSN, first.FinishedAt.UTC().Format(time.RFC3339)),
+		}
 	}
 	return nil, ch.refusal
 }

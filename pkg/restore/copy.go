@@ -30,7 +30,9 @@ type copier struct {
 }
 
 func newCopier(p *plan, t *tree, l *ledger, d *disk, o *Options) *copier {
-	return &copier{plan: p, tree: t, ledger: l, disk: d, progress: o.Progress, menders: newMenders(o.Jobs), partSize: o.partSize}
+	return &copier{
+		plan: p, tree: t, ledger: l, disk: d, progress: o.Progress, menders: newMenders(o.Jobs), partSize: o.partSize,
+	}
 }
 
 // run writes every file of the newest backup. The first failure stops it.

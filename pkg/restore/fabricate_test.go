@@ -109,7 +109,10 @@ func newFab(t testing.TB, wrap func(repo.Store) repo.Store) *fab {
 	info := repo.ClusterInfo{Name: "main", SystemIdentifier: fabSystem, PGVersion: 150018, Geometry: fabGeometry()}
 	c, _, err := repo.Init(t.Context(), st, info)
 	must(t, err)
-	return &fab{t: t, store: st, cluster: c, space: "/nowhere/space", mode: repo.WALCarried, frame: func() int { return 128 }}
+	return &fab{
+		t: t, store: st, cluster: c, space: "/nowhere/space", mode: repo.WALCarried,
+		frame: func() int { return 128 },
+	}
 }
 
 func must(t testing.TB, errs ...error) {
@@ -124,10 +127,19 @@ func must(t testing.TB, errs ...error) {
 // dirs are the directories that every index of a fab has.
 func (fb *fab) dirs() []*repo.File {
 	var files []*repo.File
-	for _, p := range []string{".", "base", "base/1", "global", "log", "pg_tblspc", fabSpace, fabSpace + "/1", "pg_wal", "pg_wal/archive_status"} {
-		files = append(files, &repo.File{Path: p, Kind: repo.KindDir, Mode: 0o750, UID: uint32(os.Getuid()), GID: uint32(os.Getgid()), ModTime: time.Unix(5, 0).UTC()})
+	for _, p := range []string{
+		".", "base", "base/1", "global", "log", "pg_tblspc", fabSpace, fabSpace + "/1", "pg_wal",
+		"pg_wal/archive_status",
+	} {
+		files = append(files, &repo.File{
+			Path: p, Kind: repo.KindDir, Mode: 0o750, UID: uint32(os.Getuid()),
+			GID: uint32(os.Getgid()), ModTime: time.Unix(5, 0).UTC(),
+		})
 	}
-	return append(files, &repo.File{Path: "pg_tblspc/16400", Kind: repo.KindLink, Link: fb.space, Mode: 0o777, ModTime: time.Unix(5, 0).UTC()})
+	return append(files, &repo.File{
+		Path: "pg_tblspc/16400", Kind: repo.KindLink, Link: fb.space, Mode: 0o777,
+		ModTime: time.Unix(5, 0).UTC(),
+	})
 }
 
 // add stores a backup of m: a full one, or an incremental one on the backup before.
@@ -177,11 +189,13 @@ func (fb *fab) manifest() *repo.Manifest {
 	return &repo.Manifest{
 		ID: id, Cluster: "main", Type: kind, Parent: parent, Status: repo.StatusOK, Timeline: 1,
 		StartLSN: start, StopLSN: start + 0x110, StartedAt: at, FinishedAt: at.Add(30 * time.Second),
-		SystemIdentifier: fabSystem, PGVersion: 150018, CatalogVersion: fabCatalog, ControlVersion: 1300, Geometry: g, Version: "test",
+		SystemIdentifier: fabSystem, PGVersion: 150018, CatalogVersion: fabCatalog, ControlVersion: 1300, Geometry: g,
+		Version:       "test",
 		DataDirectory: "/original", WAL: repo.WALNeed{Mode: fb.mode, Segments: []string{segment}},
 		Tablespaces: []pg.TablespaceLink{{OID: 16400, Path: fb.space}},
 		BackupLabel: fmt.Sprintf("START WAL LOCATION: %s (file %s)\nCHECKPOINT LOCATION: %s\nBACKUP METHOD: streamed\n"+
-			"BACKUP FROM: primary\nSTART TIME: 2026-11-23 08:00:00 UTC\nLABEL: x\nSTART TIMELINE: 1\n", start, segment, start+0x38),
+			"BACKUP FROM: primary\nSTART TIME: 2026-11-23 08:00:00 UTC\nLABEL: x\nSTART TIMELINE: 1\n", start, segment,
+			start+0x38),
 	}
 }
 
@@ -311,7 +325,8 @@ func compareFile(p, rel string, want model) error {
 		for at < len(got) && at < len(content) && got[at] == content[at] {
 			at++
 		}
-		return fmt.Errorf("%s: %d bytes, want %d, first difference in block %d", rel, len(got), len(content), at/int(fabGeometry().BlockSize))
+		return fmt.Errorf("%s: %d bytes, want %d, first difference in block %d", rel, len(got), len(content),
+			at/int(fabGeometry().BlockSize))
 	}
 	return nil
 }

@@ -121,7 +121,8 @@ func TestEveryReadFails(t *testing.T) {
 				t.Fatalf("read %d: wrote %v, pg_control: %v", n, wrote, err)
 			}
 			if wrote && n%2 == 0 {
-				_, err := Run(t.Context(), fb.cluster, manifests[0], Options{Target: dir, Delta: true, TablespaceMap: map[string]string{fb.space: dir + "-space"}})
+				_, err := Run(t.Context(), fb.cluster, manifests[0],
+					Options{Target: dir, Delta: true, TablespaceMap: map[string]string{fb.space: dir + "-space"}})
 				must(t, err)
 			}
 		}
@@ -175,7 +176,8 @@ func reads(t *testing.T, fb *fab, s *faultyStore, m *repo.Manifest) int64 {
 	t.Helper()
 	dir := filepath.Join(pgtest.TempDir(t), "count")
 	s.left.Store(1 << 40)
-	_, err := Run(t.Context(), fb.cluster, m, Options{Target: dir, TablespaceMap: map[string]string{fb.space: dir + "-space"}})
+	_, err := Run(t.Context(), fb.cluster, m,
+		Options{Target: dir, TablespaceMap: map[string]string{fb.space: dir + "-space"}})
 	must(t, err)
 	return 1<<40 - s.left.Load()
 }

@@ -86,8 +86,9 @@ func (e *existing) verifyCluster(m *repo.Manifest) error {
 	other := func(detail string) error {
 		return &TargetError{Dir: e.dir, Problem: OtherCluster, Detail: detail}
 	}
-	if e.marker != nil && e.marker.SystemIdentifier != 0 && e.marker.SystemIdentifier != m.SystemIdentifier {
-		return other(fmt.Sprintf("an unfinished restore of system identifier %d, not %d", e.marker.SystemIdentifier, m.SystemIdentifier))
+	if k := e.marker; k != nil && k.SystemIdentifier != 0 && k.SystemIdentifier != m.SystemIdentifier {
+		return other(fmt.Sprintf("an unfinished restore of system identifier %d, not %d",
+			k.SystemIdentifier, m.SystemIdentifier))
 	}
 	control, err := e.readSmall(controlPath)
 	if err != nil {

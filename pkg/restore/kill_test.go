@@ -76,7 +76,10 @@ func TestKilled(t *testing.T) {
 	order := func(i int) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), os.Args[0])
 		root := strings.TrimPrefix(fb.store.String(), "file://")
-		cmd.Env = append(os.Environ(), "PGINCR_TEST_RESTORE="+strings.Join([]string{root, manifests[i].ID, dir, dir + "-spaces"}, "\n"))
+		cmd.Env = append(os.Environ(), "PGINCR_TEST_RESTORE="+strings.Join([]string{
+			root, manifests[i].ID, dir,
+			dir + "-spaces",
+		}, "\n"))
 		return cmd
 	}
 	begin := time.Now()

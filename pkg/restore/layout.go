@@ -62,14 +62,14 @@ func newLayout(o *Options, links []pg.TablespaceLink, e *existing) (*layout, err
 // would be found in the other, and be removed with it.
 func (l *layout) verify() error {
 	places := l.places()
-	real := make([]string, len(places))
+	resolved := make([]string, len(places))
 	for i, a := range places {
 		if !filepath.IsAbs(a.dir) {
 			return &TargetError{Dir: a.dir, Problem: NotAbsolute}
 		}
-		real[i] = withoutLinks(a.dir)
+		resolved[i] = withoutLinks(a.dir)
 		for j, b := range places[:i] {
-			if inside(real[i], real[j]) || inside(real[j], real[i]) {
+			if inside(resolved[i], resolved[j]) || inside(resolved[j], resolved[i]) {
 				return &TargetError{Dir: a.dir, Problem: Overlaps, Detail: b.dir}
 			}
 		}

@@ -19,20 +19,44 @@ func TestLayout(t *testing.T) {
 		want    []string // data directory, pg_wal, tablespaces by OID
 		problem TargetProblem
 	}{
-		"as they were":       {o: Options{Target: "/d"}, want: []string{"/d", "/ts/a", "/ts/b c=d"}},
-		"one moved":          {o: Options{Target: "/d", TablespaceMap: map[string]string{"/ts/a/": "/n/a/"}}, want: []string{"/d", "/n/a", "/ts/b c=d"}},
-		"root":               {o: Options{Target: "/d", TablespaceRoot: "/n"}, want: []string{"/d", "/n/16384", "/n/16385"}},
-		"root and one":       {o: Options{Target: "/d", TablespaceRoot: "/n", TablespaceMap: map[string]string{"/ts/b c=d": "/x"}}, want: []string{"/d", "/n/16384", "/x"}},
-		"waldir":             {o: Options{Target: "/d", WALDir: "/w/"}, want: []string{"/d", "/w", "/ts/a", "/ts/b c=d"}},
-		"in place":           {o: Options{Target: "/d"}, old: old, want: []string{"/d", "/wal/now", "/moved/a", "/ts/b c=d"}},
-		"in place but moved": {o: Options{Target: "/d", WALDir: "/w", TablespaceMap: map[string]string{"/ts/a": "/n"}}, old: old, want: []string{"/d", "/w", "/n", "/ts/b c=d"}},
-		"unknown":            {o: Options{Target: "/d", TablespaceMap: map[string]string{"/ts/c": "/n"}}, problem: UnknownSpace},
-		"relative":           {o: Options{Target: "/d", TablespaceMap: map[string]string{"/ts/a": "n"}}, problem: NotAbsolute},
-		"same twice":         {o: Options{Target: "/d", TablespaceMap: map[string]string{"/ts/a": "/n", "/ts/b c=d": "/n"}}, problem: Overlaps},
-		"inside target":      {o: Options{Target: "/d", TablespaceMap: map[string]string{"/ts/a": "/d/ts"}}, problem: Overlaps},
-		"target inside":      {o: Options{Target: "/n/d", TablespaceMap: map[string]string{"/ts/a": "/n"}}, problem: Overlaps},
-		"waldir inside":      {o: Options{Target: "/d", WALDir: "/d/pg_wal"}, problem: Overlaps},
-		"only alike":         {o: Options{Target: "/d", WALDir: "/d1"}, want: []string{"/d", "/d1", "/ts/a", "/ts/b c=d"}},
+		"as they were": {o: Options{Target: "/d"}, want: []string{"/d", "/ts/a", "/ts/b c=d"}},
+		"one moved": {
+			o:    Options{Target: "/d", TablespaceMap: map[string]string{"/ts/a/": "/n/a/"}},
+			want: []string{"/d", "/n/a", "/ts/b c=d"},
+		},
+		"root": {o: Options{Target: "/d", TablespaceRoot: "/n"}, want: []string{"/d", "/n/16384", "/n/16385"}},
+		"root and one": {o: Options{
+			Target: "/d", TablespaceRoot: "/n",
+			TablespaceMap: map[string]string{"/ts/b c=d": "/x"},
+		}, want: []string{"/d", "/n/16384", "/x"}},
+		"waldir":   {o: Options{Target: "/d", WALDir: "/w/"}, want: []string{"/d", "/w", "/ts/a", "/ts/b c=d"}},
+		"in place": {o: Options{Target: "/d"}, old: old, want: []string{"/d", "/wal/now", "/moved/a", "/ts/b c=d"}},
+		"in place but moved": {
+			o:   Options{Target: "/d", WALDir: "/w", TablespaceMap: map[string]string{"/ts/a": "/n"}},
+			old: old, want: []string{"/d", "/w", "/n", "/ts/b c=d"},
+		},
+		"unknown": {
+			o:       Options{Target: "/d", TablespaceMap: map[string]string{"/ts/c": "/n"}},
+			problem: UnknownSpace,
+		},
+		"relative": {
+			o:       Options{Target: "/d", TablespaceMap: map[string]string{"/ts/a": "n"}},
+			problem: NotAbsolute,
+		},
+		"same twice": {o: Options{
+			Target:        "/d",
+			TablespaceMap: map[string]string{"/ts/a": "/n", "/ts/b c=d": "/n"},
+		}, problem: Overlaps},
+		"inside target": {
+			o:       Options{Target: "/d", TablespaceMap: map[string]string{"/ts/a": "/d/ts"}},
+			problem: Overlaps,
+		},
+		"target inside": {
+			o:       Options{Target: "/n/d", TablespaceMap: map[string]string{"/ts/a": "/n"}},
+			problem: Overlaps,
+		},
+		"waldir inside": {o: Options{Target: "/d", WALDir: "/d/pg_wal"}, problem: Overlaps},
+		"only alike":    {o: Options{Target: "/d", WALDir: "/d1"}, want: []string{"/d", "/d1", "/ts/a", "/ts/b c=d"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := newLayout(&tc.o, links, tc.old)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"regexp"
+	"runtime"
 	"strconv"
 	"testing"
 	"time"
@@ -35,7 +36,7 @@ func TestLedgerOrder(t *testing.T) {
 		}
 		g.Go(func() error {
 			for range rand.IntN(50) {
-				time.Now()
+				runtime.Gosched()
 			}
 			return l.add(number, line{path: strconv.Itoa(i), mtime: time.Unix(0, 0)})
 		})

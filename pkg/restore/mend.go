@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 
@@ -18,17 +19,9 @@ import (
 // openInPlace opens the file that is there, or makes it. Whatever else has the name goes,
 // and so does a file with a second name, under which it must not change.
 func (w *work) openInPlace(ctx context.Context) (*os.File, error) {
-	st, err := w.dir.root.Lstat(w.name)
-	if err == nil {
-		sys, ok := st.Sys().(*syscall.Stat_t)
-		if st.Mode().IsRegular() && ok && sys.Nlink == 1 {
-			w.found = &found{size: st.Size(), mtime: st.ModTime(), mode: st.Mode().Perm(), uid: int(sys.Uid), gid: int(sys.Gid)}
-			if w.file.Kind == repo.KindRelation {
-				if w.hashes, err = w.cf.PageHashes(ctx, w.c.plan.chain, w.c.plan.backup.Geometry); err != nil {
-					return nil, err
-				}
-			}
-			return w.openFound()
+	if st, err := w.dir.root.Lstat(w.name); err == nil {
+		if w.found = asFound(st); w.found != nil {
+			return w.openFound(ctx)
 		}
 		if err := w.dir.root.RemoveAll(w.name); err != nil {
 			return nil, err
@@ -37,8 +30,26 @@ func (w *work) openInPlace(ctx context.Context) (*os.File, error) {
 	return w.dir.root.OpenFile(w.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 }
 
-// openFound opens a file for change, although its mode may be that of a file nobody changes.
-func (w *work) openFound() (*os.File, error) {
+// asFound gives what is known of a file that can be kept; nil: it cannot.
+func asFound(st fs.FileInfo) *found {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	if !ok || !st.Mode().IsRegular() || sys.Nlink != 1 {
+		return nil
+	}
+	return &found{
+		size: st.Size(), mtime: st.ModTime(), mode: st.Mode().Perm(), uid: int(sys.Uid), gid: int(sys.Gid),
+	}
+}
+
+// openFound opens a file for change, although its mode may be that of a file nobody
+// changes, and learns what its pages are to be.
+func (w *work) openFound(ctx context.Context) (*os.File, error) {
+	if w.file.Kind == repo.KindRelation {
+		var err error
+		if w.hashes, err = w.cf.PageHashes(ctx, w.c.plan.chain, w.c.plan.backup.Geometry); err != nil {
+			return nil, err
+		}
+	}
 	f, err := w.dir.root.OpenFile(w.name, os.O_RDWR, 0)
 	if errors.Is(err, os.ErrPermission) {
 		if err := w.dir.root.Chmod(w.name, 0o600); err != nil {

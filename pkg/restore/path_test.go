@@ -21,8 +21,14 @@ func TestPathGuard(t *testing.T) {
 		entries []entry
 		ok      bool
 	}{
-		"ordinary":            {[]entry{dir("."), dir("base"), dir("base/1"), file("base/1/16384.2"), file("base/1/16384.10"), file("postgresql.conf")}, true},
-		"tablespace":          {[]entry{dir("pg_tblspc"), link("pg_tblspc/16384", "/ts"), dir("pg_tblspc/16384/PG_15_1")}, true},
+		"ordinary": {[]entry{
+			dir("."), dir("base"), dir("base/1"), file("base/1/16384.2"),
+			file("base/1/16384.10"), file("postgresql.conf"),
+		}, true},
+		"tablespace": {
+			[]entry{dir("pg_tblspc"), link("pg_tblspc/16384", "/ts"), dir("pg_tblspc/16384/PG_15_1")},
+			true,
+		},
 		"absolute":            {[]entry{file("/etc/passwd")}, false},
 		"parent":              {[]entry{file("../x")}, false},
 		"parent inside":       {[]entry{file("base/../../x")}, false},

@@ -170,7 +170,8 @@ func TestUnreachableTargets(t *testing.T) {
 	refused("xid", restore.TargetOptions{XID: "4000000000"}, nil, "comes behind no backup")
 	refused("name on the other branch", restore.TargetOptions{Name: s[31].name}, nil, "comes behind no backup")
 	refused("timeline", restore.TargetOptions{Timeline: "7"}, nil, "not in the archive")
-	refused("other branch from a backup of this one", restore.TargetOptions{Timeline: "1"}, h.backups[6], "did not live through")
+	refused("other branch from a backup of this one", restore.TargetOptions{Timeline: "1"}, h.backups[6],
+		"did not live through")
 
 	// A gap: the segment that begins timeline 2 is gone.
 	gap := h.loseSegment(t)
@@ -185,7 +186,8 @@ func TestUnreachableTargets(t *testing.T) {
 func (h *history) loseSegment(t *testing.T) string {
 	t.Helper()
 	g := h.backups[6].Geometry
-	next := slices.DeleteFunc(slices.Clone(h.backups[6].WAL.Segments), func(s string) bool { return !pg.IsWALFileName(s) })[0]
+	next := slices.DeleteFunc(slices.Clone(h.backups[6].WAL.Segments),
+		func(s string) bool { return !pg.IsWALFileName(s) })[0]
 	tli, n, err := g.ParseWALFileName(next)
 	must(t, err)
 	name := g.WALFileName(tli, n-1)

@@ -102,8 +102,10 @@ func (v *walView) targetHistory(ctx context.Context, m *repo.Manifest, timeline 
 			return own, err
 		}
 		if !ok {
-			return own, &ReachError{Target: "timeline " + name, Backup: m.ID,
-				Reason: pg.HistoryFileName(tli) + " is not in the archive"}
+			return own, &ReachError{
+				Target: "timeline " + name, Backup: m.ID,
+				Reason: pg.HistoryFileName(tli) + " is not in the archive",
+			}
 		}
 		target = h
 	}

@@ -140,8 +140,10 @@ func (t *TargetOptions) verify(m *repo.Manifest) error {
 			return &OptionError{"target LSN", err.Error()}
 		}
 		if lsn < m.StopLSN {
-			return &ReachError{Target: t.LSN, Backup: m.ID, From: m.StopLSN,
-				Reason: fmt.Sprintf("the backup is consistent from %s on", m.StopLSN)}
+			return &ReachError{
+				Target: t.LSN, Backup: m.ID, From: m.StopLSN,
+				Reason: fmt.Sprintf("the backup is consistent from %s on", m.StopLSN),
+			}
 		}
 	}
 	if t.Time != "" {
@@ -150,8 +152,10 @@ func (t *TargetOptions) verify(m *repo.Manifest) error {
 			return &OptionError{"target time", err.Error()}
 		}
 		if at.Before(m.FinishedAt) {
-			return &ReachError{Target: t.Time, Backup: m.ID,
-				Reason: fmt.Sprintf("it ended at %s", m.FinishedAt.UTC().Format(time.RFC3339))}
+			return &ReachError{
+				Target: t.Time, Backup: m.ID,
+				Reason: fmt.Sprintf("it ended at %s", m.FinishedAt.UTC().Format(time.RFC3339)),
+			}
 		}
 		t.Time = at.Format("2006-01-02 15:04:05.999999-07:00")
 	}

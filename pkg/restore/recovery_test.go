@@ -24,21 +24,40 @@ func TestNewRecovery(t *testing.T) {
 		copyWAL   bool
 		has, not  []Setting
 	}{
-		"archived": {m: archived, o: Options{Target: "/d", RestoreCommand: "get"}, signal: recoverySignal,
+		"archived": {
+			m: archived, o: Options{Target: "/d", RestoreCommand: "get"}, signal: recoverySignal,
 			has: []Setting{{"restore_command", "get"}, {"recovery_target_timeline", "latest"}, {"recovery_target_lsn", ""}},
-			not: []Setting{{"archive_mode", "off"}}},
-		"elsewhere": {m: archived, o: Options{Target: "/e", RestoreCommand: "get"}, signal: recoverySignal,
-			has: []Setting{{"archive_mode", "off"}}},
-		"elsewhere, archiving": {m: archived, o: Options{Target: "/e", RestoreCommand: "get", PreserveArchiveMode: true}, signal: recoverySignal,
-			not: []Setting{{"archive_mode", "off"}}},
-		"carried":                      {m: carried, o: Options{Target: "/d", RestoreCommand: "get"}, copyWAL: true},
-		"carried, archive continues":   {m: carried, o: Options{Target: "/d", RestoreCommand: "get"}, continues: true, signal: recoverySignal, copyWAL: true},
+			not: []Setting{{"archive_mode", "off"}},
+		},
+		"elsewhere": {
+			m: archived, o: Options{Target: "/e", RestoreCommand: "get"}, signal: recoverySignal,
+			has: []Setting{{"archive_mode", "off"}},
+		},
+		"elsewhere, archiving": {
+			m: archived, o: Options{Target: "/e", RestoreCommand: "get", PreserveArchiveMode: true}, signal: recoverySignal,
+			not: []Setting{{"archive_mode", "off"}},
+		},
+		"carried": {m: carried, o: Options{Target: "/d", RestoreCommand: "get"}, copyWAL: true},
+		"carried, archive continues": {
+			m: carried, o: Options{Target: "/d", RestoreCommand: "get"}, continues: true,
+			signal: recoverySignal, copyWAL: true,
+		},
 		"carried, no command":          {m: carried, o: Options{Target: "/d"}, continues: true, copyWAL: true},
 		"archived, no restore command": {m: archived, o: Options{Target: "/d"}, copyWAL: true},
-		"carried, with a target": {m: carried, o: Options{Target: "/d", RestoreCommand: "get", TargetOptions: TargetOptions{LSN: "0/3000000", Exclusive: true}},
-			signal: recoverySignal, copyWAL: true, has: []Setting{{"recovery_target_lsn", "0/3000000"}, {"recovery_target_inclusive", "off"}}},
-		"standby": {m: archived, o: Options{Target: "/d", RestoreCommand: "get", Standby: true, PrimaryConninfo: "host=x"},
-			signal: standbySignal, has: []Setting{{"primary_conninfo", "host=x"}}},
+		"carried, with a target": {
+			m: carried, o: Options{
+				Target: "/d", RestoreCommand: "get",
+				TargetOptions: TargetOptions{LSN: "0/3000000", Exclusive: true},
+			},
+			signal: recoverySignal, copyWAL: true, has: []Setting{
+				{"recovery_target_lsn", "0/3000000"},
+				{"recovery_target_inclusive", "off"},
+			},
+		},
+		"standby": {
+			m: archived, o: Options{Target: "/d", RestoreCommand: "get", Standby: true, PrimaryConninfo: "host=x"},
+			signal: standbySignal, has: []Setting{{"primary_conninfo", "host=x"}},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, err := newRecovery(tc.m, &tc.o, tc.continues)
@@ -87,8 +106,10 @@ func TestTargetComesLast(t *testing.T) {
 
 // What was in postgresql.auto.conf stays, and values survive the server's lexer.
 func TestAppendSettings(t *testing.T) {
-	got := appendSettings([]byte("work_mem = '4MB'"), []Setting{{"restore_command", `cp 'a b' "\x" %p`}, {"recovery_target", ""}}, "B")
-	want := "work_mem = '4MB'\n# pgincr restore of backup B\nrestore_command = 'cp ''a b'' \"\\\\x\" %p'\nrecovery_target = ''\n"
+	got := appendSettings([]byte("work_mem = '4MB'"),
+		[]Setting{{"restore_command", `cp 'a b' "\x" %p`}, {"recovery_target", ""}}, "B")
+	want := "work_mem = '4MB'\n# pgincr restore of backup B\n" +
+		"restore_command = 'cp ''a b'' \"\\\\x\" %p'\nrecovery_target = ''\n"
 	if d := cmp.Diff(want, string(got)); d != "" {
 		t.Error(d)
 	}
@@ -171,7 +192,10 @@ func TestNeededWAL(t *testing.T) {
 	g := pg.DefaultGeometry()
 	seg := func(n uint64) string { return g.WALFileName(1, pg.SegNo(n)) }
 	m := func(start, stop pg.LSN, names ...string) *repo.Manifest {
-		return &repo.Manifest{ID: "B", Timeline: 1, Geometry: g, StartLSN: start, StopLSN: stop, WAL: repo.WALNeed{Segments: names}}
+		return &repo.Manifest{
+			ID: "B", Timeline: 1, Geometry: g, StartLSN: start, StopLSN: stop,
+			WAL: repo.WALNeed{Segments: names},
+		}
 	}
 	for name, tc := range map[string]struct {
 		m    *repo.Manifest

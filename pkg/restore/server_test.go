@@ -45,8 +45,12 @@ func must(t testing.TB, errs ...error) {
 
 func newWorld(t *testing.T, install pgtest.Install, opts ...pgtest.Option) *world {
 	t.Helper()
-	w := &world{t: t, archive: pgtest.TempDir(t), dir: pgtest.TempDir(t), repoDir: pgtest.TempDir(t), stored: map[string]bool{}}
-	opts = append(opts, pgtest.Setting("archive_mode", "on"), pgtest.Setting("archive_command", "cp %p "+w.archive+"/.%f && mv "+w.archive+"/.%f "+w.archive+"/%f"))
+	w := &world{
+		t: t, archive: pgtest.TempDir(t), dir: pgtest.TempDir(t), repoDir: pgtest.TempDir(t),
+		stored: map[string]bool{},
+	}
+	opts = append(opts, pgtest.Setting("archive_mode", "on"),
+		pgtest.Setting("archive_command", "cp %p "+w.archive+"/.%f && mv "+w.archive+"/.%f "+w.archive+"/%f"))
 	w.pg = install.New(t, opts...)
 	b, err := os.ReadFile(filepath.Join(w.pg.DataDir, "global/pg_control"))
 	must(t, err)
@@ -54,7 +58,8 @@ func newWorld(t *testing.T, install pgtest.Install, opts ...pgtest.Option) *worl
 	must(t, err)
 	st, err := repo.OpenStore(t.Context(), w.repoDir)
 	must(t, err)
-	w.cluster, _, err = repo.Init(t.Context(), st, repo.ClusterInfo{Name: "main", SystemIdentifier: control.SystemIdentifier, Geometry: control.Geometry})
+	w.cluster, _, err = repo.Init(t.Context(), st,
+		repo.ClusterInfo{Name: "main", SystemIdentifier: control.SystemIdentifier, Geometry: control.Geometry})
 	must(t, err)
 	return w
 }
@@ -107,7 +112,10 @@ func (w *world) backup(c *pgtest.Cluster, incremental bool) *repo.Manifest {
 func (w *world) options() restore.Options {
 	w.n++
 	dir := filepath.Join(w.dir, fmt.Sprint(w.n))
-	return restore.Options{Target: dir, Jobs: 2, TablespaceRoot: dir + "-spaces", RestoreCommand: "cp " + w.archive + "/%f %p", Clock: time.Now}
+	return restore.Options{
+		Target: dir, Jobs: 2, TablespaceRoot: dir + "-spaces",
+		RestoreCommand: "cp " + w.archive + "/%f %p", Clock: time.Now,
+	}
 }
 
 func (w *world) restore(m *repo.Manifest, o restore.Options) *restore.Result {

@@ -63,7 +63,10 @@ func (p *plan) verifyWAL(ctx context.Context, archive *repo.WALArchive, foreign 
 			return err
 		}
 		if !ok {
-			return &WALError{Backup: m.ID, Missing: name, Reason: "it is not in the archive, and the cluster cannot become consistent without it"}
+			return &WALError{
+				Backup: m.ID, Missing: name,
+				Reason: "it is not in the archive, and the cluster cannot become consistent without it",
+			}
 		}
 	}
 	return nil
