@@ -184,10 +184,10 @@ func (s *scanner) mapped(from, to pg.BlockNumber) pg.BlockNumber {
 // read looks at the pages [from, to) by reading them. It lowers s.end where the
 // file ends before.
 func (s *scanner) read(from, to pg.BlockNumber) error {
-	if s.buf == nil {
-		s.buf = make([]byte, bufferSize)
-	}
 	size := int64(s.BlockSize)
+	if want := min(int64(to-from)*size, bufferSize); int64(len(s.buf)) < want {
+		s.buf = make([]byte, want) // most files are small, and clearing 1 MiB costs more than reading them
+	}
 	for from < to {
 		want := min(int64(to-from)*size, bufferSize)
 		n, err := s.f.ReadAt(s.buf[:want], int64(from)*size)
