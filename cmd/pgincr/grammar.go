@@ -41,10 +41,10 @@ type commonFlags struct {
 // flagGroups divide the flags in help texts.
 func flagGroups() []kong.Group {
 	return []kong.Group{
-		{Key: "connection", Title: "Connection flags", Description: "Also by PG* variables, " +
+		{Key: "connection", Title: "Connection flags:", Description: "Also by PG* variables, " +
 			"service file and ~/.pgpass, as with psql."},
-		{Key: "target", Title: "Recovery target flags"},
-		{Key: "common", Title: "Common flags"},
+		{Key: "target", Title: "Recovery target flags:"},
+		{Key: "common", Title: "Common flags:"},
 	}
 }
 

@@ -4,8 +4,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -82,5 +86,60 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	if code != args[0] {
 		ts.Fatalf("exit %s, want %s", code, args[0])
+	}
+}
+
+// A crash of the program must not look like the end of WAL: Go's own exit code for
+// it is 2, which ends archive recovery. Seen from the shell that PostgreSQL uses, it is above 125.
+func TestArchiveGetCrash(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "main"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	fifo := filepath.Join(dir, "main", "cluster.json") // opening it waits for somebody who writes
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "pgincr") // by its name the test binary knows what to be
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command("sh", "-c", shellQuote(program)+" archive-get -R "+shellQuote(dir)+" 00000002.history x; exit $?")
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.Dir = dir
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Opening for writing without waiting works as soon as the program waits for it.
+	deadline := time.Now().Add(time.Minute)
+	for {
+		f, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+		if err == nil {
+			defer f.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the program never opened the repository")
+		}
+		runtime.Gosched()
+	}
+	// The Go runtime takes this for a reason to crash; sh does not die of it while it waits.
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", c.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pid int
+	if _, err := fmt.Sscan(string(children), &pid); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); c.ProcessState.ExitCode() <= 125 {
+		t.Errorf("exit %d: %v", c.ProcessState.ExitCode(), err)
 	}
 }
