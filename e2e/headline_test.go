@@ -91,7 +91,7 @@ func TestAllVisibleFlagWithoutLSN(t *testing.T) {
 				`CREATE INDEX t_id ON t (id)`, `SELECT count(*) FROM t`, `CHECKPOINT`)
 		},
 		change: func(s *site) { s.sql(`VACUUM t`, `CHECKPOINT`) },
-		check: func(t *testing.T, got *pgtest.Cluster) {
+		check: func(_ *testing.T, got *pgtest.Cluster) {
 			got.Exec(`DELETE FROM t WHERE id % 100 = 0`)
 			got.IndexOnlyEqualsSeq("postgres", "t")
 		},

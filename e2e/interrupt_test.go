@@ -89,7 +89,7 @@ func (s *site) end(cmd *exec.Cmd, signal syscall.Signal) error {
 	err := cmd.Wait()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
-		return fmt.Errorf("it ended with %v", err)
+		return fmt.Errorf("it ended with %w", err)
 	}
 	if signal != syscall.SIGKILL && exit.ExitCode() != 1 {
 		return fmt.Errorf("exit code %d, want 1", exit.ExitCode())
@@ -99,10 +99,10 @@ func (s *site) end(cmd *exec.Cmd, signal syscall.Signal) error {
 		return nil
 	}
 	left, err := filepath.Glob(filepath.Join(s.repo, "main", "backups", "*"))
-	if err != nil || len(left) != len(s.list()) {
-		return fmt.Errorf("left behind: %v (%v)", left, err)
+	if err == nil && len(left) != len(s.list()) {
+		err = fmt.Errorf("left behind: %v", left)
 	}
-	return nil
+	return err
 }
 
 func checkRows(t *testing.T, cl *pgtest.Cluster, table string, want int) {
@@ -128,19 +128,58 @@ func TestBadInput(t *testing.T) {
 		code int
 		want []string
 	}{
-		"another cluster's directory": {[]string{"init", "-D", other.DataDir}, 1, []string{"system identifier", "main"}},
-		"another server's directory":  {[]string{"backup", "-D", other.DataDir}, 1, []string{other.DataDir}},
-		"no such directory":           {[]string{"backup", "-D", "/nowhere"}, 1, []string{"/nowhere"}},
-		"no such parent":              {[]string{"backup", "-D", s.pg.DataDir, "--incremental", "--parent", "20000101T000000Z-F"}, 1, []string{"20000101T000000Z-F"}},
-		"parent of a full backup":     {[]string{"backup", "-D", s.pg.DataDir, "--parent", full.ID}, 2, []string{"--parent", "--incremental"}},
-		"no such page map source":     {[]string{"backup", "-D", s.pg.DataDir, "--incremental", "--page-map", "magic"}, 2, []string{"magic"}},
-		"no such backup":              {[]string{"restore", "20000101T000000Z-F", "-D", filepath.Join(occupied, "new")}, 1, []string{"20000101T000000Z-F"}},
-		"occupied target":             {[]string{"restore", "-D", occupied}, 1, []string{occupied, "precious"}},
-		"a server on the target":      {[]string{"restore", "-D", s.pg.DataDir}, 1, []string{s.pg.DataDir}},
-		"no such cluster":             {[]string{"list", "--cluster", "nobody"}, 1, []string{"nobody"}},
-		"no such command":             {[]string{"bakcup"}, 2, []string{"bakcup"}},
-		"no such repository":          {[]string{"list", "-R", "/nowhere/repo"}, 5, []string{"/nowhere/repo"}},
-		"an unknown scheme":           {[]string{"list", "-R", "ftp://host/x"}, 2, []string{"ftp"}},
+		"another cluster's directory": {
+			[]string{"init", "-D", other.DataDir},
+			1, []string{"system identifier", "main"},
+		},
+		"another server's directory": {
+			[]string{"backup", "-D", other.DataDir},
+			1, []string{other.DataDir},
+		},
+		"no such directory": {
+			[]string{"backup", "-D", "/nowhere"},
+			1, []string{"/nowhere"},
+		},
+		"no such parent": {
+			[]string{"backup", "-D", s.pg.DataDir, "--incremental", "--parent", "20000101T000000Z-F"},
+			1, []string{"20000101T000000Z-F"},
+		},
+		"parent of a full backup": {
+			[]string{"backup", "-D", s.pg.DataDir, "--parent", full.ID},
+			2, []string{"--parent", "--incremental"},
+		},
+		"no such page map source": {
+			[]string{"backup", "-D", s.pg.DataDir, "--incremental", "--page-map", "magic"},
+			2, []string{"magic"},
+		},
+		"no such backup": {
+			[]string{"restore", "20000101T000000Z-F", "-D", filepath.Join(occupied, "new")},
+			1, []string{"20000101T000000Z-F"},
+		},
+		"occupied target": {
+			[]string{"restore", "-D", occupied},
+			1, []string{occupied, "precious"},
+		},
+		"a server on the target": {
+			[]string{"restore", "-D", s.pg.DataDir},
+			1, []string{s.pg.DataDir},
+		},
+		"no such cluster": {
+			[]string{"list", "--cluster", "nobody"},
+			1, []string{"nobody"},
+		},
+		"no such command": {
+			[]string{"bakcup"},
+			2, []string{"bakcup"},
+		},
+		"no such repository": {
+			[]string{"list", "-R", "/nowhere/repo"},
+			5, []string{"/nowhere/repo"},
+		},
+		"an unknown scheme": {
+			[]string{"list", "-R", "ftp://host/x"},
+			2, []string{"ftp"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := s.in(t)

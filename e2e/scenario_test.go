@@ -11,10 +11,8 @@ import (
 // might: what is there before the full backup, and what happens between it and
 // the incrementals.
 type scenario struct {
-	name    string
 	opts    []pgtest.Option
 	since   int // first major that can do it; 0: all
-	until   int // last one; 0: all
 	prepare func(s *site)
 	change  func(s *site)
 	// sources are the page map sources to try; nil: all that the major has.
@@ -41,7 +39,7 @@ func allSources(major int) []string {
 func runScenario(t *testing.T, sc scenario) {
 	t.Helper()
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
-		if install.Major < sc.since || sc.until > 0 && install.Major > sc.until {
+		if install.Major < sc.since {
 			return
 		}
 		opts := sc.opts
