@@ -65,7 +65,8 @@ func (e *enveloper) put(
 	return o, c, err
 }
 
-// copy writes all of r in frames: as many as there are workers are read, compressed side by side, and written in order.
+// copy writes all of r in frames: as many as there are workers are read, compressed side by
+// side, and written in order.
 func (e *enveloper) copy(ctx context.Context, fw *frameWriter, r io.Reader) (c content, err error) {
 	slots := make([]*envelopeSlot, min(4, runtime.GOMAXPROCS(0)))
 	defer func() {

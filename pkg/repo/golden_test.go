@@ -69,13 +69,13 @@ func goldenFile(ctx context.Context, w *repo.PackWriter, version byte, blocks ..
 }
 
 // goldenBackup writes a backup of which every byte is known.
-func goldenBackup(ctx context.Context, c *repo.Cluster, m *repo.Manifest, files func(w *repo.PackWriter) ([]*repo.File, error)) error {
+func goldenBackup(ctx context.Context, c *repo.Cluster, m *repo.Manifest, files fill) error {
 	b, err := c.CreateBackup(ctx, m.ID, repo.Compression{})
 	if err != nil {
 		return err
 	}
 	w := b.NewPackWriter()
-	entries, err := files(w)
+	entries, err := files(ctx, w)
 	if err := errors.Join(err, w.Close(ctx)); err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func writeGolden(ctx context.Context, st repo.Store) error {
 	if err != nil {
 		return err
 	}
-	full := func(w *repo.PackWriter) ([]*repo.File, error) {
+	full := func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
 		version, err1 := plain(ctx, w, "PG_VERSION", []byte("17\n"))
 		r, err2 := goldenFile(ctx, w, 1, 0, 1, 3)
 		r.Whole, r.Zero = true, []repo.BlockRun{run(2, 1)}
@@ -108,7 +108,7 @@ func writeGolden(ctx context.Context, st repo.Store) error {
 		link := &repo.File{Path: "pg_tblspc/16999", Kind: repo.KindLink, Link: "/srv/space", ModTime: dir.ModTime}
 		return []*repo.File{version, dir, r, link}, errors.Join(err1, err2)
 	}
-	incr := func(w *repo.PackWriter) ([]*repo.File, error) {
+	incr := func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
 		r, err := goldenFile(ctx, w, 2, 1)
 		return []*repo.File{r}, err
 	}
@@ -132,7 +132,8 @@ func goldenCompressed() map[string]repo.Compression {
 
 var compressible = bytes.Repeat([]byte("what compresses well "), 40)
 
-// What this version writes is, byte for byte, what format 1 is; docs/format.md shows the same bytes.
+// What this version writes is, byte for byte, what format 1 is; docs/format.md shows the
+// same bytes.
 func TestGoldenWrite(t *testing.T) {
 	st := newTestStore(t)
 	must(t, writeGolden(t.Context(), st))

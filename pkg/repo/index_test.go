@@ -158,6 +158,62 @@ func TestIndexRefuses(t *testing.T) {
 	}
 }
 
+// Entries with a flipped bit, or cut off, are refused or other entries, and never more.
+func TestDamagedEntries(t *testing.T) {
+	good := encodeEntries(fuzzFiles())
+	for i := range good {
+		for bit := range 8 {
+			bad := bytes.Clone(good)
+			bad[i] ^= 1 << bit
+			if _, err := decodeEntries(bad, 4); err != nil && !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("byte %d, bit %d: %v", i, bit, err)
+			}
+		}
+		for _, count := range []uint32{1, 3, 4, 5} {
+			files, err := decodeEntries(good[:i], count)
+			if err == nil && bytes.Equal(encodeEntries(files), good[:i]) {
+				continue // cut off between two entries
+			}
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("%d entries in %d bytes: %v", count, i, err)
+			}
+		}
+	}
+}
+
+// Headers that no writer makes are refused although their checksums are right.
+func TestFrameHeaderRefuses(t *testing.T) {
+	good := frameHeader{Kind: frameBytes, Codec: CodecZstd, Raw: 100, Stored: 50}
+	for name, change := range map[string]func(h *frameHeader){
+		"kind 0":             func(h *frameHeader) { h.Kind = 0 },
+		"kind 6":             func(h *frameHeader) { h.Kind = 6 },
+		"codec":              func(h *frameHeader) { h.Codec = 3 },
+		"too large":          func(h *frameHeader) { h.Raw = MaxFrame + 1 },
+		"too large a block":  func(h *frameHeader) { h.Kind, h.Raw = frameEntries, maxIndexBlock+1 },
+		"stored more":        func(h *frameHeader) { h.Stored = 101 },
+		"shorter than it is": func(h *frameHeader) { h.Codec = CodecNone },
+	} {
+		h := good
+		change(&h)
+		b := make([]byte, frameHeaderSize)
+		h.put(b, 1, 2)
+		if _, err := parseFrameHeader(b, 1, 2); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	b := make([]byte, frameHeaderSize)
+	good.put(b, 1, 2)
+	if h, err := parseFrameHeader(b, 1, 2); err != nil || h != good {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if _, err := parseFrameHeader(b, 1, 3); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("in another place: %v", err)
+	}
+	if _, err := parseFrameHeader(b, 3, 2); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("in another object: %v", err)
+	}
+}
+
 // manyFiles yields the entries of a full backup: frames of 1 MiB in files of perFile frames.
 func manyFiles(count, perFile int) func(yield func(*File) bool) {
 	return func(yield func(*File) bool) {

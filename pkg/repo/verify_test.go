@@ -2,6 +2,7 @@ package repo_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"path"
 	"strings"
@@ -138,5 +139,75 @@ func TestEveryReplacedObjectIsNoticed(t *testing.T) {
 			}
 		}
 		st.Damage(object, intact)
+	}
+}
+
+// What is stored as it was written, but was written wrong, is found as well: page hashes
+// and content checksums are computed again.
+func TestVerifyRecomputes(t *testing.T) {
+	for name, test := range map[string]struct {
+		fill fill
+		want string
+	}{
+		"page hash": {func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
+			raw := append(testPage(1), testPage(2)...)
+			fr, err := w.WriteFrame(ctx, raw, []uint64{repo.PageHash(testPage(1)), 99})
+			fr.Runs = []repo.BlockRun{run(0, 2)}
+			f := &repo.File{Path: "base/5/16384", Kind: repo.KindRelation, Size: 16384, Whole: true, Frames: []repo.Frame{fr}}
+			return []*repo.File{f}, err
+		}, "page 1 of the frame does not match its page hash"},
+		"content checksum": {func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
+			f, err := plain(ctx, w, "PG_VERSION", []byte("15\n"))
+			f.Sum++
+			return []*repo.File{f}, err
+		}, "PG_VERSION: stored data is corrupt: content has checksum"},
+		"block from nowhere": {func(context.Context, *repo.PackWriter) ([]*repo.File, error) {
+			return []*repo.File{{Path: "base/5/16384", Kind: repo.KindRelation, Size: 8192}}, nil
+		}, "base/5/16384 is not whole in the full backup"},
+		"frame from nowhere": {func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
+			f, err := plain(ctx, w, "PG_VERSION", []byte("15\n"))
+			f.Frames[0].Offset++
+			return []*repo.File{f}, err
+		}, "offset 129: stored data is corrupt"},
+	} {
+		c := newTestCluster(t, storetest.NewMemory())
+		_, err := store(t.Context(), c, testManifest(fullID, "", 0x2000028), test.fill)
+		must(t, err)
+		ok, problems := verify(t, c, fullID)
+		if ok || !strings.Contains(strings.Join(problems, "\n"), test.want) {
+			t.Errorf("%s: ok %v, %q", name, ok, problems)
+		}
+	}
+}
+
+// Damage in a full backup makes exactly those of its chain unrestorable that need the
+// damaged frame, and behind a damaged frame the pack is still followed.
+func TestVerifyNamesWhoSuffers(t *testing.T) {
+	st := storetest.NewMemory()
+	c := newTestCluster(t, st)
+	storeSmallChain(t, c)
+	// All that the full backup still supplied of the relation is replaced.
+	last := "20261123T083813Z-I"
+	rewrite := func(ctx context.Context, w *repo.PackWriter) ([]*repo.File, error) {
+		r, err := rel(ctx, w, "base/5/16384", 5, 3, 5, run(0, 5))
+		r.Whole = true
+		return []*repo.File{r}, err
+	}
+	_, err := store(t.Context(), c, testManifest(last, incrID, 0x4000028), rewrite)
+	must(t, err)
+	const object = "main/backups/" + fullID + "/000001.pack"
+	intact := st.Bytes(object)
+	damaged := bytes.Clone(intact)
+	damaged[400] ^= 1 // in the first frame of pages
+	st.Damage(object, damaged)
+	for id, want := range map[string]bool{fullID: false, incrID: false, last: true} {
+		ok, problems := verify(t, c, id)
+		if ok != want || len(problems) == 0 {
+			t.Errorf("%s: ok %v, %q", id, ok, problems)
+		}
+		text := strings.Join(problems, "\n")
+		if !strings.Contains(text, "backup "+fullID) || !strings.Contains(text, "for blocks from 0 to 1") {
+			t.Errorf("%s: %s", id, text)
+		}
 	}
 }
