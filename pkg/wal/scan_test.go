@@ -165,12 +165,14 @@ func TestResourceManagers(t *testing.T) {
 func TestLongRecord(t *testing.T) {
 	w := newWAL(t, 16)
 	from := w.touch(1, 1)
+	w.fillTo(w.g.SegmentStart(2) - 1000)
+	const dropped = 90_000 // 1.1 MB
 	var rels []byte
-	for i := range 200_000 { // a commit that drops this many relations: 2.4 MB
+	for i := range dropped {
 		rels = appendLocator(rels, rel(uint32(i+1000)).RelFileLocator)
 	}
 	main := append(make([]byte, 8), 4, 0, 0, 0)
-	main = binary.LittleEndian.AppendUint32(main, 200_000)
+	main = binary.LittleEndian.AppendUint32(main, dropped)
 	w.record(rmgrXact, xactCommit|xactHasInfo, mainData(append(main, rels...)))
 	w.touch(2, 2)
 	to := w.touch(3, 3)
@@ -178,10 +180,13 @@ func TestLongRecord(t *testing.T) {
 
 	built := mustBuild(t, w.request(from, to))
 	checkRefs(t, built.Map, "1663/5/1 main 1", "1663/5/2 main 2", "1663/5/3 main 3")
-	for _, n := range []uint32{1000, 100_000, 200_999} {
+	for _, n := range []uint32{1000, 50_000, 1000 + dropped - 1} {
 		if !built.Map.Changes(rel(n)).Whole {
 			t.Errorf("relation %d is not dropped", n)
 		}
+	}
+	if len(w.segs) != 3 {
+		t.Errorf("the record lies in %d segments", len(w.segs))
 	}
 	sameForAllGroupings(t, w)
 }
