@@ -268,6 +268,41 @@ func TestSegmentBoundary(t *testing.T) {
 	}
 }
 
+// A record that crosses into the next segment is verified where the two are joined.
+func TestDamagedCrossing(t *testing.T) {
+	for _, at := range []int{2<<20 - 8, 2<<20 + longHeaderSize} { // its begin, its end
+		w := newWAL(t, 15)
+		from := w.touch(1, 0)
+		w.fillTo(w.g.SegmentStart(2) - 40)
+		w.record(10, 0, makeBody([]testBlock{{rf: rel(50), blk: 5}, {id: 1, rf: rel(51), blk: 6}}, nil))
+		to := w.touch(61, 8)
+		w.switchSegment()
+		w.segment(pg.LSN(at))[0] ^= 0x10
+		wantIncomplete(t, w.request(from, to), "000000010000000000000002", "checksum")
+	}
+}
+
+// One reader makes the maps of many segments, and none has to do with another.
+func TestScannerIsReused(t *testing.T) {
+	w := newWAL(t, 15)
+	for range 3 {
+		w.touch(1, 1)
+		w.switchSegment()
+	}
+	a := w.archive()
+	_, err := BuildMaps(t.Context(), MapsRequest{SystemIdentifier: 7, Geometry: w.g, Archive: a, Jobs: 1})
+	if err != nil || len(a.maps) != 3 {
+		t.Fatalf("%d maps, %v", len(a.maps), err)
+	}
+	for _, data := range a.maps {
+		m, err := DecodeSegmentMap(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkRefs(t, m.Pages, "1663/5/1 main 1")
+	}
+}
+
 // A switch record may itself cross into the next segment, all of which is then empty.
 func TestSwitchAcrossSegments(t *testing.T) {
 	for _, before := range []int{8, 16, 24} {
