@@ -87,6 +87,9 @@ func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Co
 			return err
 		}
 		why := fmt.Sprintf("WAL file %s: not in the archive after %s", missing, r.o.ArchiveTimeout)
+		if _, failed, err := r.s.LastArchived(ctx); err == nil && failed > 0 {
+			why += fmt.Sprintf(" (the server's archiver has failed %d times)", failed)
+		}
 		if !r.walMode.fallback {
 			return errors.New(why)
 		}
