@@ -24,7 +24,7 @@ func (g *Generator) largeRecord() Step {
 // writeFile writes a file that is no relation, often the same one with the same size.
 func (g *Generator) writeFile() Step {
 	return Step{
-		Kind: File, Name: pick(g.rng, "notes", "notes", "base/notes", "empty"),
+		Kind: File, Name: pick(g.rng, "notes", "notes", "pg_logical/notes", "empty"),
 		Size: pick(g.rng, 0, 100, 100, 8192, 40000),
 	}
 }
