@@ -2,6 +2,7 @@ package restore
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -134,6 +137,37 @@ func absolute(dir, to string) string {
 		return filepath.Clean(to)
 	}
 	return filepath.Join(dir, to)
+}
+
+// verifyArchived refuses a pg_wal with whole segments that wait for being archived and that the
+// archive does not have.
+func (e *existing) verifyArchived(ctx context.Context, archive *repo.WALArchive) error {
+	pgWAL := filepath.Join(e.dir, walDirName)
+	entries, err := os.ReadDir(filepath.Join(pgWAL, "archive_status"))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return err
+	}
+	var segments []string
+	for _, entry := range entries {
+		name, ready := strings.CutSuffix(entry.Name(), ".ready")
+		if !ready || !pg.IsWALFileName(name) {
+			continue
+		}
+		if _, err := os.Lstat(filepath.Join(pgWAL, name)); err != nil {
+			continue // it is lost already
+		}
+		archived, err := archive.Has(ctx, name)
+		if err != nil {
+			return err
+		}
+		if !archived {
+			segments = append(segments, name)
+		}
+	}
+	if len(segments) == 0 {
+		return nil
+	}
+	return &UnarchivedError{Dir: e.dir, Segments: segments}
 }
 
 // verifyPlaces refuses directories outside of the target that hold something

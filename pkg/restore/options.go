@@ -35,6 +35,8 @@ type Options struct {
 	// file systems that compress.
 	IgnoreSpace bool
 	Delta       bool
+	// DiscardWAL allows an in-place restore to remove WAL that is archived nowhere.
+	DiscardWAL bool
 	DryRun      bool
 	Log         *slog.Logger // may be nil
 	Progress    *Progress    // may be nil
