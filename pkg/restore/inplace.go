@@ -142,10 +142,25 @@ func absolute(dir, to string) string {
 // verifyArchived refuses a pg_wal with whole segments that wait for being archived and that the
 // archive does not have.
 func (e *existing) verifyArchived(ctx context.Context, archive *repo.WALArchive) error {
-	pgWAL := filepath.Join(e.dir, walDirName)
-	entries, err := os.ReadDir(filepath.Join(pgWAL, "archive_status"))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+	pgWAL, err := os.OpenRoot(filepath.Join(e.dir, walDirName))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	if err != nil {
 		return err
+	}
+	segments, err := unarchived(ctx, pgWAL, archive)
+	if err = errors.Join(err, pgWAL.Close()); err != nil || len(segments) == 0 {
+		return err
+	}
+	return &UnarchivedError{Dir: e.dir, Segments: segments}
+}
+
+// unarchived lists the segments of a pg_wal that wait and that the archive lacks.
+func unarchived(ctx context.Context, pgWAL *os.Root, archive *repo.WALArchive) ([]string, error) {
+	entries, err := fs.ReadDir(pgWAL.FS(), "archive_status")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return nil, err
 	}
 	var segments []string
 	for _, entry := range entries {
@@ -153,21 +168,18 @@ func (e *existing) verifyArchived(ctx context.Context, archive *repo.WALArchive)
 		if !ready || !pg.IsWALFileName(name) {
 			continue
 		}
-		if _, err := os.Lstat(filepath.Join(pgWAL, name)); err != nil {
+		if _, err := pgWAL.Lstat(name); err != nil {
 			continue // it is lost already
 		}
 		archived, err := archive.Has(ctx, name)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if !archived {
 			segments = append(segments, name)
 		}
 	}
-	if len(segments) == 0 {
-		return nil
-	}
-	return &UnarchivedError{Dir: e.dir, Segments: segments}
+	return segments, nil
 }
 
 // verifyPlaces refuses directories outside of the target that hold something
