@@ -43,6 +43,7 @@ func TestRealWAL(t *testing.T) {
 		t.Run("pages", func(t *testing.T) { pagesInMap(t, s.DataDir, req, built.Map) })
 		t.Run("order", func(t *testing.T) { sameInAnyOrder(t, req, mapBytes(t, built)) })
 		t.Run("damage", func(t *testing.T) { damageIsFound(t, req, mapBytes(t, built)) })
+		t.Run("live", func(t *testing.T) { endsInLiveSegment(t, s) })
 		if install.Major >= 17 {
 			t.Run("summaries", func(t *testing.T) { holdsSummaries(t, s, req, built.Map) })
 		}
@@ -118,6 +119,11 @@ func sameInAnyOrder(t *testing.T, req MapRequest, want []byte) {
 			t.Errorf("%d workers give another map", jobs)
 		}
 	}
+	onlyDir := req
+	onlyDir.Archive = nil
+	if !bytes.Equal(mapBytes(t, mustBuild(t, onlyDir)), want) {
+		t.Error("pg_wal gives another map than the archive")
+	}
 	names := segmentsOf(req)
 	rng := rand.New(rand.NewPCG(1, uint64(req.From)))
 	for range 3 {
@@ -142,6 +148,33 @@ func sameInAnyOrder(t *testing.T, req MapRequest, want []byte) {
 		if got := mapBytes(t, &Built{Map: list[0].Pages}); !bytes.Equal(got, want) {
 			t.Error("another order gives another map")
 		}
+	}
+}
+
+// endsInLiveSegment: a range may begin and end in the middle of segments, and
+// the last one is still being written.
+func endsInLiveSegment(t *testing.T, s *walSource) {
+	s = &walSource{Cluster: s.In(t), t: t, request: s.request}
+	redo := func() pg.LSN {
+		s.Exec("CHECKPOINT")
+		return s.lsn("SELECT redo_lsn FROM pg_control_checkpoint()")
+	}
+	s.Exec("CREATE TABLE live AS SELECT 1 i")
+	req := s.request
+	req.From = redo()
+	s.Exec("INSERT INTO live SELECT generate_series(1, 60000)")
+	s.Exec("CREATE INDEX ON live (i)")
+	req.To = redo()
+	s.Exec("UPDATE live SET i = 0 WHERE i < 100")
+	built := mustBuild(t, req)
+	pagesInMap(t, s.DataDir, req, built.Map)
+	if built.Segments < 2 {
+		t.Errorf("the range has %d segments", built.Segments)
+	}
+	for _, to := range []pg.LSN{req.To + 8, s.lsn("SELECT pg_current_wal_insert_lsn()") + 1<<20} {
+		beyond := req
+		beyond.To = to
+		wantIncomplete(t, beyond)
 	}
 }
 
