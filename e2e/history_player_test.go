@@ -28,7 +28,6 @@ type player struct {
 	points   int // restore points
 	tally    *tally
 
-	checksums  bool // switched since the beginning, an odd number of times
 	generation int  // how many servers went on with the work of another one
 	lossy      bool // one of them lost the last WAL of another one
 }

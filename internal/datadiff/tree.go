@@ -18,10 +18,14 @@ var leftOut = regexp.MustCompile(`^(postgresql\.auto\.conf(\.tmp)?|current_logfi
 	`pg_internal\.init.*|backup_label|tablespace_map|backup_manifest|postmaster\.(pid|opts)|` +
 	`pgsql_tmp.*|\.DS_Store|recovery\.signal|standby\.signal|pg_control)$`)
 
-// emptied are directories whose contents a server makes anew (excludeDirContents), and WAL.
-var emptied = map[string]bool{
-	"pg_stat_tmp": true, "pg_replslot": true, "pg_dynshmem": true, "pg_notify": true,
-	"pg_serial": true, "pg_snapshots": true, "pg_subtrans": true, "pg_wal": true,
+// emptied says whether a server makes the contents of a directory anew (excludeDirContents), or they are WAL.
+func emptied(path string) bool {
+	switch path {
+	case "pg_stat_tmp", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots",
+		"pg_subtrans", "pg_wal":
+		return true
+	}
+	return false
 }
 
 // temporary are relations of one session (storage/file/reinit.c).
@@ -46,7 +50,7 @@ type lister struct {
 }
 
 func (l *lister) dir(place, path string) error {
-	if emptied[path] {
+	if emptied(path) {
 		return nil
 	}
 	entries, err := os.ReadDir(place)

@@ -34,6 +34,7 @@ func play(t *testing.T, seed uint64, major, refuse int) (text []string, ops map[
 			snapshots = append(snapshots, g.Snapshot())
 		case Rewind:
 			g.Restore(snapshots[s.Pick%len(snapshots)])
+		default:
 		}
 		g.Done(s, refuse == 0 || n%refuse > 0 || s.Kind == TakeBackup)
 	}

@@ -92,8 +92,9 @@ func (g *Generator) copying(t *table, n int, options string) (string, func()) {
 	if t.shape == wide {
 		width = 1100
 	}
-	return fmt.Sprintf(`COPY %s FROM PROGRAM $$seq %d %d | awk '{printf "%%d\t%%d\t%%0%dd\t{%%d,1}\t(%%d,2)\t[%%d,%%d)\n", `+
-		`$1, $1 %% 9, $1, $1, $1, $1, $1 + 5}'$$%s`, t.name, from, from+n-1, width, options), func() { t.hi = max(t.hi, from+n) }
+	rows := fmt.Sprintf(`seq %d %d | awk '{printf "%%d\t%%d\t%%0%dd\t{%%d,1}\t(%%d,2)\t[%%d,%%d)\n", `+
+		`$1, $1 %% 9, $1, $1, $1, $1, $1 + 5}'`, from, from+n-1, width)
+	return fmt.Sprintf("COPY %s FROM PROGRAM $$%s$$%s", t.name, rows, options), func() { t.hi = max(t.hi, from+n) }
 }
 
 func (g *Generator) copyIn() (Step, bool) {
