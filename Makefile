@@ -2,7 +2,7 @@
 SHELL := /bin/bash -o pipefail
 lint := go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build servers test race lint fuzz e2e soak bench demo docs snapshot clean help
+.PHONY: build servers test race lint fuzz e2e bench demo docs snapshot clean help
 
 build: ## bin/pgincr, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
@@ -24,9 +24,6 @@ fuzz: ## 20 seconds for each fuzz target (FUZZTIME=5m for longer)
 
 e2e: servers ## the binary against real servers, test by test
 	go test -v -count=1 -timeout 60m ./e2e
-
-soak: servers ## random histories for 10 minutes (MINUTES=60 for longer)
-	PGINCR_HISTORY_MINUTES=$(or $(MINUTES),10) go test -v -count=1 -timeout 0 -run TestHistories ./e2e
 
 bench: ## Go benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./pkg/...
