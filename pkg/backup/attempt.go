@@ -38,8 +38,11 @@ func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 			return err
 		}
 		r.m.PageMap = src.result
-		r.o.Log.Info("page map", "source", src.result.Source,
-			"fallback_reason", src.result.FallbackReason, "parent", r.parent.ID)
+		about := []any{"source", src.result.Source, "parent", r.parent.ID}
+		if why := src.result.FallbackReason; why != "" {
+			about = append(about, "fallback_reason", why)
+		}
+		r.o.Log.Info("page map", about...)
 	}
 	b, err := r.create(ctx)
 	if err != nil {
