@@ -54,8 +54,8 @@ const infoQuery = `SELECT (SELECT system_identifier::text FROM pg_control_system
 	g.database_block_size, g.blocks_per_segment, g.wal_block_size, g.bytes_per_wal_segment
 FROM pg_control_init() g`
 
-// loadInfo proves the version, sets the session up, proves the role's rights and fills s.info.
-func (s *Server) loadInfo(ctx context.Context) error {
+// begin proves the version and sets the session up.
+func (s *Server) begin(ctx context.Context) error {
 	i := &s.info
 	const session = `SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
 		current_user::pg_catalog.text, pg_catalog.current_database()::pg_catalog.text,
@@ -71,11 +71,17 @@ func (s *Server) loadInfo(ctx context.Context) error {
 	if _, err := s.conn.Exec(ctx, sessionSettings); err != nil {
 		return fmt.Errorf("server %s: %w", s.label, s.statementError(ctx, "session settings", err))
 	}
+	return nil
+}
+
+// loadInfo proves the role's rights and fills s.info.
+func (s *Server) loadInfo(ctx context.Context) error {
+	i := &s.info
 	if err := s.verifyRights(ctx); err != nil {
 		return err
 	}
 	var systemID, started string
-	err = s.queryRow(ctx, "server settings", infoQuery, nil, &systemID, &i.DataDirectory, &i.Port,
+	err := s.queryRow(ctx, "server settings", infoQuery, nil, &systemID, &i.DataDirectory, &i.Port,
 		&i.InRecovery, &started, &i.WALLevel, &i.FullPageWrites, &i.WALLogHints, &i.DataChecksums,
 		&i.ArchiveMode, &i.ArchiveCommand, &i.ArchiveLibrary, &i.SummarizeWAL, &i.Geometry.BlockSize,
 		&i.Geometry.RelSegBlocks, &i.Geometry.WALBlockSize, &i.Geometry.WALSegmentSize)

@@ -41,11 +41,9 @@ func Connect(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{label: label(cc)}
-	cc.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { s.addNotice(n) }
-	s.conn, err = pgx.ConnectConfig(ctx, cc)
+	s, err := open(ctx, cc)
 	if err != nil {
-		return nil, connectError(ctx, cc, err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -57,6 +55,20 @@ func Connect(ctx context.Context, cfg Config) (_ *Server, err error) {
 	}
 	if s.info.WALLevel == "minimal" {
 		return nil, &WALLevelError{Server: s.label, Level: s.info.WALLevel}
+	}
+	return s, nil
+}
+
+// open opens a session with a server of a supported version, of which nothing else is asked.
+func open(ctx context.Context, cc *pgx.ConnConfig) (*Server, error) {
+	s := &Server{label: label(cc)}
+	cc.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { s.addNotice(n) }
+	var err error
+	if s.conn, err = pgx.ConnectConfig(ctx, cc); err != nil {
+		return nil, connectError(ctx, cc, err)
+	}
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, s.Close(context.WithoutCancel(ctx)))
 	}
 	return s, nil
 }
