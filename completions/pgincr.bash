@@ -88,6 +88,14 @@ _pgincr() {
 	" pagemap build --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	" pagemap build --jobs"|" pagemap build -j") return ;;
 	" pagemap build --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" pagemap show --dbname"|" pagemap show -d") return ;;
+	" pagemap show --host"|" pagemap show -h") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" pagemap show --port"|" pagemap show -p") return ;;
+	" pagemap show --username"|" pagemap show -U") return ;;
+	" pagemap show --from") return ;;
+	" pagemap show --to") return ;;
+	" pagemap show --timeline") return ;;
+	" pagemap show --pgdata"|" pagemap show -D") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" pagemap show --repo"|" pagemap show -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" pagemap show --cluster") return ;;
 	" pagemap show --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -136,7 +144,7 @@ _pgincr() {
 	" list") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" pagemap") words="show build --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" pagemap build") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
-	" pagemap show") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
+	" pagemap show") words="--dbname --host --port --username --json --from --to --timeline --pgdata --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" restore") words="--json --pgdata --tablespace-mapping --delta --dry-run --waldir --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-action --target-exclusive --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" show") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" verify") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;

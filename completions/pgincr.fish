@@ -57,8 +57,17 @@ complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -s 'Z' -l compr
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a archive-get -d 'Fetch a WAL file: for restore_command.'
 complete -c pgincr -n '__fish_seen_subcommand_from archive-get' -F
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a pagemap -d 'Look at page maps, or make those that are missing.'
-complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and not __fish_seen_subcommand_from show build' -a show -d 'List the stored page maps, or print what one of them holds.'
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and not __fish_seen_subcommand_from show build' -a show -d 'List the stored page maps, or print what one of them or a range of WAL holds.'
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -s 'd' -l dbname -d 'Database or connection string (default: postgres).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -s 'h' -l host -d 'Host or socket directory.' -x -a '(__fish_complete_directories)'
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -s 'p' -l port -d 'Port.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -s 'U' -l username -d 'Role to connect as.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -l json -d 'Print one JSON document.'
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -l from -d 'Print what changed since this WAL position, or since the start of this backup.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -l to -d 'Where the range ends: a WAL position, or the start of a backup (default: the end of the archived WAL).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -l timeline -d 'Timeline on which the range ends (default: that of the backup in --to, else the newest one that --from is on).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -s 'D' -l pgdata -d 'Data directory whose pg_wal has what is not archived yet; the default of --to is then its newest checkpoint, if that is later.' -x -a '(__fish_complete_directories)'
+complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -l names -d 'Ask the server for the names of databases and relations; -d, -h, -p and -U on the command line do so, too.'
 complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and not __fish_seen_subcommand_from show build' -a build -d 'Make the page maps that archived WAL segments lack.'
 complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from build' -l json -d 'Print one JSON document.'
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get pagemap demo version completion' -a demo -d 'Show it all on a throwaway cluster: backups under load, restore, comparison.'

@@ -64,6 +64,9 @@ func (c *backupCommand) Run(ctx context.Context, p *program) (err error) {
 			return err
 		}
 	}
+	if err := verifyDataDirectory(c.PGData); err != nil {
+		return err
+	}
 	s, err := c.connect(ctx)
 	if err != nil {
 		return err

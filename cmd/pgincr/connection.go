@@ -16,7 +16,9 @@ type connectionFlags struct {
 }
 
 func (c *connectionFlags) connect(ctx context.Context) (*server.Server, error) {
-	return server.Connect(ctx, server.Config{
-		ConnString: c.DBName, Host: c.Host, Port: c.Port, User: c.Username,
-	})
+	return server.Connect(ctx, c.config())
+}
+
+func (c *connectionFlags) config() server.Config {
+	return server.Config{ConnString: c.DBName, Host: c.Host, Port: c.Port, User: c.Username}
 }

@@ -109,12 +109,15 @@ func repoHint(err error) string {
 	return ""
 }
 
-// backupHint covers what keeps a backup from being taken.
+// backupHint covers what keeps a backup from being taken, and data directories that are none.
 func backupHint(err error) string {
 	var foreign *backup.ForeignDirectoryError
 	var source *backup.SourceError
 	var mapped *backup.MapError
+	var noData *notDataDirectoryError
 	switch {
+	case errors.As(err, &noData):
+		return "-D is the data directory of the cluster, on this host: what SHOW data_directory says"
 	case errors.As(err, &foreign):
 		return "-D must be what SHOW data_directory says on the server that -h and -p name, on this host"
 	case errors.As(err, &source):

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
-	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -80,26 +78,11 @@ func (c *initCommand) identity(ctx context.Context) (repo.ClusterInfo, error) {
 
 // directoryIdentity reads global/pg_control and PG_VERSION; the minor version stays unknown.
 func directoryIdentity(dir string) (info repo.ClusterInfo, err error) {
-	// The server rewrites the file in place: a read in the middle of that has a wrong CRC.
-	var control pg.Control
-	path := filepath.Join(dir, "global", "pg_control")
-	for range 5 {
-		var b []byte
-		if b, err = os.ReadFile(path); err != nil {
-			break
-		}
-		if control, err = pg.ParseControl(b); err == nil {
-			break
-		}
-		err = fmt.Errorf("%s: %w", path, err)
-	}
-	if errors.Is(err, os.ErrNotExist) {
-		err = fmt.Errorf("%s: not a data directory: %w", dir, err)
-	}
+	control, err := readControl(dir)
 	if err != nil {
 		return info, err
 	}
-	path = filepath.Join(dir, "PG_VERSION")
+	path := filepath.Join(dir, "PG_VERSION")
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return info, err

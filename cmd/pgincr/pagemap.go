@@ -5,44 +5,63 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/wal"
 )
 
 type pagemapCommand struct {
-	Show  pagemapShowCommand  `cmd:"" help:"List the stored page maps, or print what one of them holds."`
+	Show  pagemapShowCommand  `cmd:"" help:"List the stored page maps, or print what one of them or a range of WAL holds."`
 	Build pagemapBuildCommand `cmd:"" help:"Make the page maps that archived WAL segments lack."`
 }
 
 type pagemapShowCommand struct {
-	jsonFlag `embed:""`
+	connectionFlags `embed:"" group:"connection"`
+	jsonFlag        `embed:""`
 
-	Name string `arg:"" optional:"" placeholder:"NAME" help:"A map: the name of a WAL segment, or of two with a hyphen between (default: list them)."`
+	Name     string        `arg:"" optional:"" placeholder:"NAME" help:"A map: the name of a WAL segment, or of two with a hyphen between (default: list them)."`
+	From     string        `placeholder:"POSITION" help:"Print what changed since this WAL position, or since the start of this backup."`
+	To       string        `placeholder:"POSITION" help:"Where the range ends: a WAL position, or the start of a backup (default: the end of the archived WAL)."`
+	Timeline pg.TimelineID `placeholder:"N" help:"Timeline on which the range ends (default: that of the backup in --to, else the newest one that --from is on)."`
+	PGData   string        `name:"pgdata" short:"D" placeholder:"DIR" help:"Data directory whose pg_wal has what is not archived yet; the default of --to is then its newest checkpoint, if that is later."`
+	Names    bool          `help:"Ask the server for the names of databases and relations; -d, -h, -p and -U on the command line do so, too."`
+
+	connecting bool // a flag of the connection is on the command line
 }
 
-// pagemapDocument is what pagemap show NAME --json prints.
-type pagemapDocument struct {
-	Name             string            `json:"name"`
-	SystemIdentifier uint64            `json:"system_identifier,string"`
-	StartLSN         pg.LSN            `json:"start_lsn"`
-	EndLSN           pg.LSN            `json:"end_lsn"`
-	Databases        []changedDatabase `json:"databases"` // created, copied or dropped as files
-	Forks            []changedFork     `json:"forks"`
-	Findings         []string          `json:"findings"` // reasons not to rely on it
+// Help is shown below the summary.
+func (*pagemapShowCommand) Help() string {
+	return "A range begins where a record does, as backups do, and ends where one does. " +
+		"Relations come with the blocks that WAL references, most of them first; limit is the smallest length that the " +
+		"relation had, if it became shorter, and \"whole\" says that nothing of it is as it was before. " +
+		"Names are those of today: what was dropped or rewritten since is printed as numbers, tablespace/database/file. " +
+		"Exit code 1 says why a range has no complete map."
 }
 
-type changedDatabase struct {
-	Tablespace pg.OID `json:"tablespace"`
-	Database   pg.OID `json:"database"`
-}
-
-// changedFork is one fork of a relation: its blocks as [first, count] runs, and the smallest length it had.
-type changedFork struct {
-	Relation string              `json:"relation"` // tablespace/database/file, and the fork unless main
-	Limit    *pg.BlockNumber     `json:"limit,omitempty"`
-	Count    int                 `json:"count"`
-	Runs     [][2]pg.BlockNumber `json:"runs"`
+// Validate is called by kong.
+func (c *pagemapShowCommand) Validate(kctx *kong.Context) error {
+	switch {
+	case c.Name != "" && c.From != "":
+		return errors.New("--from: does not go with the name of a map")
+	case c.From == "" && c.To != "":
+		return errors.New("--to: needs --from")
+	case c.From == "" && c.Timeline != 0:
+		return errors.New("--timeline: needs --from")
+	}
+	for _, f := range []struct{ name, value string }{{"--from", c.From}, {"--to", c.To}} {
+		if _, _, err := parsePosition(f.value); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
+		}
+	}
+	// The configuration file names the server for backups; that does not make this command depend on it.
+	for _, p := range kctx.Path {
+		if p.Flag != nil && !p.Resolved && p.Flag.Group != nil && p.Flag.Group.Key == "connection" {
+			c.connecting = true
+		}
+	}
+	return nil
 }
 
 // Run implements the command.
@@ -51,26 +70,13 @@ func (c *pagemapShowCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	archive := cluster.WAL(repo.Compression{})
-	if c.Name == "" {
-		return c.list(ctx, p, archive)
+	switch {
+	case c.From != "":
+		return c.showRange(ctx, p, cluster)
+	case c.Name != "":
+		return c.showMap(ctx, p, cluster)
 	}
-	data, err := archive.GetMap(ctx, c.Name)
-	if errors.Is(err, repo.ErrNotFound) {
-		return fmt.Errorf("page map %s: there is none in cluster %q", c.Name, p.common.Cluster)
-	}
-	if err != nil {
-		return err
-	}
-	m, err := wal.DecodeSegmentMap(data)
-	if err != nil {
-		return fmt.Errorf("page map %s: %w", c.Name, err)
-	}
-	d := describeMap(c.Name, m)
-	if c.JSON {
-		return p.printJSON(d)
-	}
-	return p.printMap(d)
+	return c.list(ctx, p, cluster.WAL(repo.Compression{}))
 }
 
 // list prints the names of the stored maps.
@@ -90,124 +96,76 @@ func (c *pagemapShowCommand) list(ctx context.Context, p *program, archive *repo
 	return nil
 }
 
-// describeMap unfolds a map.
-func describeMap(name string, m *wal.SegmentMap) pagemapDocument {
+// pagemapDocument is what pagemap show NAME --json prints.
+type pagemapDocument struct {
+	Name             string    `json:"name"`
+	SystemIdentifier uint64    `json:"system_identifier,string"`
+	StartLSN         pg.LSN    `json:"start_lsn"`
+	EndLSN           pg.LSN    `json:"end_lsn"`
+	Changes          []*change `json:"changes"`
+	Findings         []string  `json:"findings"` // reasons not to rely on it
+}
+
+// showMap prints a stored map.
+func (c *pagemapShowCommand) showMap(ctx context.Context, p *program, cluster *repo.Cluster) error {
+	data, err := cluster.WAL(repo.Compression{}).GetMap(ctx, c.Name)
+	if errors.Is(err, repo.ErrNotFound) {
+		return fmt.Errorf("page map %s: there is none in cluster %q", c.Name, cluster.Info.Name)
+	}
+	if err != nil {
+		return err
+	}
+	m, err := wal.DecodeSegmentMap(data)
+	if err != nil {
+		return fmt.Errorf("page map %s: %w", c.Name, err)
+	}
 	d := pagemapDocument{
-		Name: name, SystemIdentifier: m.SystemIdentifier, StartLSN: m.Start, EndLSN: m.End,
-		Databases: []changedDatabase{}, Forks: []changedFork{}, Findings: []string{},
-	}
-	for spc, db := range m.Pages.Databases() {
-		d.Databases = append(d.Databases, changedDatabase{spc, db})
-	}
-	for rf, ch := range m.Pages.All() {
-		f := changedFork{Relation: rf.String(), Runs: [][2]pg.BlockNumber{}}
-		if ch.Limit <= pg.MaxBlock {
-			limit := ch.Limit
-			f.Limit = &limit
-		}
-		if ch.Blocks != nil {
-			f.Count = ch.Blocks.Len()
-			for first, count := range ch.Blocks.Runs(0, pg.MaxBlock) {
-				f.Runs = append(f.Runs, [2]pg.BlockNumber{first, count})
-			}
-		}
-		d.Forks = append(d.Forks, f)
+		Name: c.Name, SystemIdentifier: m.SystemIdentifier, StartLSN: m.Start, EndLSN: m.End,
+		Changes: changesOf(m.Pages), Findings: []string{},
 	}
 	for _, f := range m.Findings {
 		d.Findings = append(d.Findings, f.Reason)
 	}
-	return d
-}
-
-func (p *program) printMap(d pagemapDocument) error {
-	rows := []string{
-		fmt.Sprintf("map\t%s, WAL %s to %s", d.Name, d.StartLSN, d.EndLSN),
-	}
-	for _, f := range d.Findings {
-		rows = append(rows, "finding\t"+f)
-	}
-	for _, db := range d.Databases {
-		rows = append(rows, fmt.Sprintf("database\t%d/%d as a whole", db.Tablespace, db.Database))
-	}
-	for _, f := range d.Forks {
-		text := fmt.Sprintf("%d blocks", f.Count)
-		for i, r := range f.Runs {
-			if i == maxRunsPrinted {
-				text += fmt.Sprintf(" … (%d more runs)", len(f.Runs)-i)
-				break
-			}
-			text += fmt.Sprintf(" %d", r[0])
-			if r[1] > 1 {
-				text += fmt.Sprintf("-%d", r[0]+r[1]-1)
-			}
-		}
-		if f.Limit != nil {
-			text += fmt.Sprintf("; was as short as %d blocks", *f.Limit)
-		}
-		rows = append(rows, f.Relation+"\t"+text)
-	}
-	return p.printTable(rows)
-}
-
-// maxRunsPrinted bounds a line; --json has them all.
-const maxRunsPrinted = 12
-
-type pagemapBuildCommand struct {
-	jsonFlag `embed:""`
-}
-
-// Help is shown below the summary.
-func (*pagemapBuildCommand) Help() string {
-	return "archive-push makes the map of each segment it stores. This makes those that are missing, " +
-		"with all workers, and joins the maps of neighbours, which makes incrementals over long ranges quick. " +
-		"Exit code 3 says that a segment cannot be mapped."
-}
-
-// Run implements the command.
-func (c *pagemapBuildCommand) Run(ctx context.Context, p *program) error {
-	cluster, err := p.openCluster(ctx)
-	if err != nil {
+	if err := c.name(ctx, p, cluster, d.Changes); err != nil {
 		return err
-	}
-	built, err := wal.BuildMaps(ctx, wal.MapsRequest{
-		SystemIdentifier: cluster.Info.SystemIdentifier,
-		Geometry:         cluster.Info.Geometry,
-		Archive:          cluster.WAL(repo.Compression{Codec: repo.CodecZstd}),
-		Jobs:             p.common.jobs(),
-	})
-	if err != nil {
-		return err
-	}
-	if err := c.report(p, built); err != nil {
-		return err
-	}
-	if n := len(built.Unmapped); n > 0 {
-		return findings("cluster %q: %d archived segments have no page map", p.common.Cluster, n)
-	}
-	return nil
-}
-
-func (c *pagemapBuildCommand) report(p *program, built *wal.MapsBuilt) error {
-	type unmapped struct {
-		Name   string `json:"name"`
-		Reason string `json:"reason"`
-	}
-	list := []unmapped{}
-	for _, u := range built.Unmapped {
-		list = append(list, unmapped{u.Name, u.Reason})
-		p.log.Warn("no page map", "segment", u.Name, "reason", u.Reason)
 	}
 	if c.JSON {
-		return p.printJSON(struct {
-			Segments int        `json:"segments"`
-			Made     int        `json:"made"`
-			Runs     int        `json:"runs_made"`
-			Unmapped []unmapped `json:"unmapped"`
-		}{built.Segments, built.Made, built.Runs, list})
+		return p.printJSON(d)
 	}
-	if p.common.Quiet {
-		return nil
+	if err := p.printf("map %s, WAL %s to %s: %s\n", d.Name, d.StartLSN, d.EndLSN, sumText(d.Changes)); err != nil {
+		return err
 	}
-	return p.printf("%d archived segments: %d maps made, and %d of runs of segments\n",
-		built.Segments, built.Made, built.Runs)
+	for _, f := range d.Findings {
+		if err := p.printf("not to be relied on: %s\n", f); err != nil {
+			return err
+		}
+	}
+	return p.printChanges(d.Changes)
+}
+
+// showRange makes the map of a range and prints it.
+func (c *pagemapShowCommand) showRange(ctx context.Context, p *program, cluster *repo.Cluster) error {
+	req, err := c.request(ctx, p, cluster)
+	if err != nil {
+		return err
+	}
+	built, err := wal.Build(ctx, req)
+	if err != nil {
+		return err
+	}
+	changes := changesOf(built.Map)
+	if err := c.name(ctx, p, cluster, changes); err != nil {
+		return err
+	}
+	if c.JSON {
+		p.log.Info("page map", "from", req.From, "to", req.To, "timeline", req.History.Timeline,
+			"segments", built.Segments, "scanned", built.Scanned)
+		return p.printJSON(changes)
+	}
+	err = p.printf("WAL %s to %s of timeline %d, %d segments: %s\n", req.From, req.To, req.History.Timeline,
+		built.Segments, sumText(changes))
+	if err != nil {
+		return err
+	}
+	return p.printChanges(changes)
 }

@@ -91,7 +91,11 @@ func commandReference(model *kong.Application) string {
 		}
 		own := slices.DeleteFunc(slices.Clone(n.Flags), isConnectionFlag)
 		if len(own) < len(n.Flags) {
-			b.WriteString("\nIt connects to the server.\n")
+			text := "It connects to the server"
+			if slices.ContainsFunc(n.Flags, func(f *kong.Flag) bool { return f.Name == "names" }) {
+				text += " only when it is asked for names"
+			}
+			b.WriteString("\n" + text + ".\n")
 		}
 		if len(n.Positional)+len(own) > 0 {
 			b.WriteByte('\n')
