@@ -14,13 +14,14 @@
 // Memory: each worker holds one frame of 1 MiB, its compressed form, the runs of
 // one part (64 MiB of a file) and at most one segment file's page hashes (1 MiB);
 // the window of finished files that wait for an earlier one is bounded to 4096
-// small files or 64 full segment files of at most 0.6 MiB of runs each; one index
-// block for each backup of the chain. With two workers that is below 60 MiB,
-// whatever the size of the cluster, plus the names of the largest directory.
+// small files or 63 full segment files of at most 0.6 MiB of runs each. To that
+// come about a MiB for each backup of the chain, whose indexes are merged, and the names of
+// the largest directory. Measured with two workers: 31 MiB for a full backup of 1.6 GB,
+// 67 MiB on a chain of 40, 116 MiB with 1,000,000 files in one directory.
 //
-// Reading order: run.go has the order of steps; pgdata.go proves whose directory
-// it is; parent.go chooses what to build on; walk.go says what belongs to the
-// cluster, plan.go (pure) what to do with each file, source*.go which blocks
-// changed; copy.go, part.go and file.go move bytes; window.go keeps the index in
-// order; walneed.go and carry.go see to the WAL.
+// Reading order: run.go and attempt.go have the order of steps; pgdata.go proves whose directory
+// it is; parent.go chooses what to build on, choose.go the source of changed blocks; walk.go
+// says what belongs to the cluster, plan.go (pure) what to do with each file, *source.go which
+// blocks changed; copy.go, worker.go and plainfile.go move bytes; window.go keeps the index in
+// order; walmode.go, walneed.go and carry.go see to the WAL.
 package backup
