@@ -22,7 +22,8 @@ func catalogHazards() []hazard {
 			},
 			change: func(h *stage) {
 				h.do(`ALTER TABLE becomeslogged SET LOGGED`, `ALTER TABLE becomesunlogged SET UNLOGGED`,
-					`INSERT INTO stays SELECT generate_series(1, 1000)`, `CREATE UNLOGGED TABLE isnew AS SELECT generate_series(1, 1000)`)
+					`INSERT INTO stays SELECT generate_series(1, 1000)`,
+					`CREATE UNLOGGED TABLE isnew AS SELECT generate_series(1, 1000)`)
 				open := h.session(h.pg) // until the test ends: its files are there during the backup
 				open.Exec(`CREATE TEMP TABLE fleeting AS SELECT generate_series(1, 1000)`)
 			},
@@ -52,7 +53,8 @@ func catalogHazards() []hazard {
 			},
 			change: func(h *stage) {
 				h.do(`DO $$ BEGIN FOR i IN 1..40000 LOOP
-					BEGIN UPDATE t SET id = id WHERE false; PERFORM pg_current_xact_id(); EXCEPTION WHEN division_by_zero THEN NULL; END;
+					BEGIN UPDATE t SET id = id WHERE false; PERFORM pg_current_xact_id();
+					EXCEPTION WHEN division_by_zero THEN NULL; END;
 					END LOOP; END $$`)
 				one, two := h.session(h.pg), h.session(h.pg)
 				one.Exec(`BEGIN; SELECT * FROM t FOR KEY SHARE`)

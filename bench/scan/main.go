@@ -142,7 +142,8 @@ func report(out io.Writer, sides []contender, results map[string][]result, size 
 	wall := func(r result) time.Duration { return r.wall }
 	cpu := func(r result) time.Duration { return r.cpu }
 	base, _, _ := spread(results[sides[0].name], wall)
-	_, err := fmt.Fprintf(out, "%-10s %9s %21s %8s %9s %9s %8s %6s\n", "side", "wall", "(min to max)", "GB/s", "faster", "cpu", "rss", "left")
+	_, err := fmt.Fprintf(out, "%-10s %9s %21s %8s %9s %9s %8s %6s\n",
+		"side", "wall", "(min to max)", "GB/s", "faster", "cpu", "rss", "left")
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,8 @@ func TestJudgesAcquit(t *testing.T) {
 
 		dir := filepath.Join(pgtest.TempDir(t), "copy")
 		source.Tool("pg_basebackup", "-D", dir, "--checkpoint=fast", "--no-sync",
-			"--tablespace-mapping="+source.Query1("SELECT pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname = 'elsewhere'")+
+			"--tablespace-mapping="+source.Query1(`SELECT pg_tablespace_location(oid)
+				FROM pg_tablespace WHERE spcname = 'elsewhere'`)+
 				"="+filepath.Join(filepath.Dir(dir), "elsewhere"))
 		install.VerifyBackup(t, dir)
 		sums, dump := source.TableSums(), source.Dump()

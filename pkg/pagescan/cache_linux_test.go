@@ -120,7 +120,8 @@ func resident(t testing.TB, f *os.File, n int) []bool {
 	}
 	defer unix.Munmap(m)
 	vec := make([]byte, (len(m)+os.Getpagesize()-1)/os.Getpagesize())
-	_, _, errno := unix.Syscall(unix.SYS_MINCORE, uintptr(unsafe.Pointer(&m[0])), uintptr(len(m)), uintptr(unsafe.Pointer(&vec[0])))
+	_, _, errno := unix.Syscall(unix.SYS_MINCORE,
+		uintptr(unsafe.Pointer(&m[0])), uintptr(len(m)), uintptr(unsafe.Pointer(&vec[0])))
 	runtime.KeepAlive(m)
 	if errno != 0 {
 		t.Fatal(errno)

@@ -28,7 +28,10 @@ func TestHazards(t *testing.T) {
 		{"LSN just before the parent's start", old, page(header{lsn: since - 1}, 1), hash},
 		{"low half of the LSN large, high half smaller", old, page(header{lsn: 0x2_ffff_ffff}, 1), hash},
 		{"high half of the LSN larger, low half zero", old, page(header{lsn: 0x4_0000_0000}, 1), plain | flags | hash},
-		{"while the parent was copied: hash as it was", page(header{lsn: since + 8}, 1), page(header{lsn: since + 8}, 1), plain | flags},
+		{
+			"while the parent was copied: hash as it was", page(header{lsn: since + 8}, 1),
+			page(header{lsn: since + 8}, 1), plain | flags,
+		},
 
 		{"L1 zero page where the parent had rows", old, zero, plain | flags | hash},
 		{"L1 zero page where the parent had a zero page", zero, zero, plain | flags},
@@ -78,7 +81,8 @@ func flipped(p pg.Page) pg.Page {
 
 // L21: the largest LSN is told with its block, so that the caller can say that it is in the future.
 func TestMaxLSN(t *testing.T) {
-	f := writeFile(t, unchanged(1), page(header{lsn: since + 80}, 1), page(header{lsn: 1 << 60}, 1), page(header{lsn: since + 8}, 1))
+	f := writeFile(t, unchanged(1), page(header{lsn: since + 80}, 1),
+		page(header{lsn: 1 << 60}, 1), page(header{lsn: since + 8}, 1))
 	_, st := scan(t, Rules{BlockSize: blockSize, Since: since}, f, Parent{Blocks: 4})
 	if st.MaxLSN != 1<<60 || st.MaxBlock != 2 {
 		t.Errorf("largest LSN %s on block %d, want 10000000/0 on block 2", st.MaxLSN, st.MaxBlock)

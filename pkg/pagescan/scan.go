@@ -32,7 +32,8 @@ const bufferSize = 1 << 20
 //
 // Several scans of one file may run at the same time, each with a set of its own. The
 // file's offset is not kept: read with ReadAt. When Scan fails the set holds a part of the answer.
-func (r Rules) Scan(ctx context.Context, f *os.File, from, to pg.BlockNumber, parent Parent, into *pagemap.Set) (Stats, error) {
+func (r Rules) Scan(ctx context.Context, f *os.File, from, to pg.BlockNumber, parent Parent, into *pagemap.Set,
+) (Stats, error) {
 	if err := r.verify(); err != nil {
 		return Stats{}, fmt.Errorf("page scan: %w", err)
 	}

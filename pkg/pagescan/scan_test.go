@@ -95,7 +95,8 @@ func TestScanBlockSizes(t *testing.T) {
 			}
 		}
 		var set pagemap.Set
-		if _, err := (Rules{BlockSize: size, Since: since}).Scan(t.Context(), f, 7, 37, Parent{Blocks: 37}, &set); err != nil {
+		rules := Rules{BlockSize: size, Since: since}
+		if _, err := rules.Scan(t.Context(), f, 7, 37, Parent{Blocks: 37}, &set); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, blocks(&set, 100)); diff != "" {

@@ -38,7 +38,8 @@ func TestSparse(t *testing.T) {
 	hs[0] = hashes(unchanged(1))[0]
 	hs[5000]++
 	set = pagemap.Set{}
-	if _, err = (Rules{BlockSize: blockSize, HashAll: true}).Scan(t.Context(), f, 0, n, Parent{Blocks: n, Hashes: hs}, &set); err != nil {
+	rules := Rules{BlockSize: blockSize, HashAll: true}
+	if _, err = rules.Scan(t.Context(), f, 0, n, Parent{Blocks: n, Hashes: hs}, &set); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]pg.BlockNumber{5000, n - 1}, blocks(&set, n)); diff != "" {

@@ -21,8 +21,11 @@ func at(before time.Duration) int64 { return parentStarted.Add(-before).UnixNano
 // quiet is a file last written an hour before the parent's start.
 func quiet() Written {
 	return Written{
-		Identity: repo.Identity{Device: 8, Inode: 77, BirthTime: at(9 * time.Hour), ModTime: at(time.Hour), ChangeTime: at(time.Hour)},
-		Size:     81920,
+		Identity: repo.Identity{
+			Device: 8, Inode: 77,
+			BirthTime: at(9 * time.Hour), ModTime: at(time.Hour), ChangeTime: at(time.Hour),
+		},
+		Size: 81920,
 	}
 }
 
@@ -45,14 +48,24 @@ func TestTrusted(t *testing.T) {
 		{"untouched", [2]Written{quiet(), quiet()}, true},
 		{"written since", now(func(w *Written) { w.ModTime = at(-time.Hour); w.ChangeTime = w.ModTime }), false},
 		{"written since, modification time put back", now(func(w *Written) { w.ChangeTime = at(-time.Hour) }), false},
-		{"written since by a clock set back to before the parent", now(func(w *Written) { w.ModTime = at(2 * time.Hour); w.ChangeTime = w.ModTime }), false},
-		{"copied over, times preserved", now(func(w *Written) { w.Inode = 78; w.BirthTime = at(-time.Hour); w.ChangeTime = w.BirthTime }), false},
+		{"written since by a clock set back to before the parent", now(func(w *Written) {
+			w.ModTime = at(2 * time.Hour)
+			w.ChangeTime = w.ModTime
+		}), false},
+		{"copied over, times preserved", now(func(w *Written) {
+			w.Inode = 78
+			w.BirthTime = at(-time.Hour)
+			w.ChangeTime = w.BirthTime
+		}), false},
 		{"inode used again", now(func(w *Written) { w.BirthTime++ }), false},
 		{"other file system", now(func(w *Written) { w.Device = 9 }), false},
 		{"longer", now(func(w *Written) { w.Size += 8192 }), false},
 		{"shorter", now(func(w *Written) { w.Size -= 8192 }), false},
 		{"renamed or linked since", now(func(w *Written) { w.ChangeTime = at(-time.Hour) }), false},
-		{"written while the parent ran", both(func(w *Written) { w.ModTime = at(-time.Minute); w.ChangeTime = w.ModTime }), false},
+		{"written while the parent ran", both(func(w *Written) {
+			w.ModTime = at(-time.Minute)
+			w.ChangeTime = w.ModTime
+		}), false},
 		{"written at the parent's start", both(func(w *Written) { w.ModTime = at(0); w.ChangeTime = w.ModTime }), false},
 		{"written within the margin, which a time in whole seconds may hide", both(func(w *Written) {
 			w.ModTime = at(2 * time.Second)
@@ -121,7 +134,10 @@ func FuzzTrusted(f *testing.F) {
 		if started > 1<<62 || started < -(1<<62) {
 			return // outside what a clock can show
 		}
-		recorded := Written{Identity: repo.Identity{Device: 1, Inode: 2, BirthTime: birth, ChangeTime: change, ModTime: mod}, Size: size1}
+		recorded := Written{
+			Identity: repo.Identity{Device: 1, Inode: 2, BirthTime: birth, ChangeTime: change, ModTime: mod},
+			Size:     size1,
+		}
 		current := recorded
 		current.Size = size2
 		if !same {
