@@ -130,55 +130,68 @@ func TestBadInput(t *testing.T) {
 	}{
 		"another cluster's directory": {
 			[]string{"init", "-D", other.DataDir},
-			1, []string{"system identifier", "main"},
+			1,
+			[]string{"system identifier", "main"},
 		},
 		"another server's directory": {
 			[]string{"backup", "-D", other.DataDir},
-			1, []string{other.DataDir},
+			1,
+			[]string{other.DataDir},
 		},
 		"no such directory": {
 			[]string{"backup", "-D", "/nowhere"},
-			1, []string{"/nowhere"},
+			1,
+			[]string{"/nowhere"},
 		},
 		"no such parent": {
 			[]string{"backup", "-D", s.pg.DataDir, "--incremental", "--parent", "20000101T000000Z-F"},
-			1, []string{"20000101T000000Z-F"},
+			1,
+			[]string{"20000101T000000Z-F"},
 		},
 		"parent of a full backup": {
 			[]string{"backup", "-D", s.pg.DataDir, "--parent", full.ID},
-			2, []string{"--parent", "--incremental"},
+			2,
+			[]string{"--parent", "--incremental"},
 		},
 		"no such page map source": {
 			[]string{"backup", "-D", s.pg.DataDir, "--incremental", "--page-map", "magic"},
-			2, []string{"magic"},
+			2,
+			[]string{"magic"},
 		},
 		"no such backup": {
 			[]string{"restore", "20000101T000000Z-F", "-D", filepath.Join(occupied, "new")},
-			1, []string{"20000101T000000Z-F"},
+			1,
+			[]string{"20000101T000000Z-F"},
 		},
 		"occupied target": {
 			[]string{"restore", "-D", occupied},
-			1, []string{occupied, "precious"},
+			1,
+			[]string{occupied, "precious"},
 		},
 		"a server on the target": {
 			[]string{"restore", "-D", s.pg.DataDir},
-			1, []string{s.pg.DataDir},
+			1,
+			[]string{s.pg.DataDir},
 		},
 		"no such cluster": {
 			[]string{"list", "--cluster", "nobody"},
-			1, []string{"nobody"},
+			1,
+			[]string{"nobody"},
 		},
 		"no such command": {
 			[]string{"bakcup"},
-			2, []string{"bakcup"},
+			2,
+			[]string{"bakcup"},
 		},
 		"no such repository": {
 			[]string{"list", "-R", "/nowhere/repo"},
-			5, []string{"/nowhere/repo"},
+			5,
+			[]string{"/nowhere/repo"},
 		},
 		"an unknown scheme": {
 			[]string{"list", "-R", "ftp://host/x"},
-			2, []string{"ftp"},
+			2,
+			[]string{"ftp"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
