@@ -2,7 +2,7 @@
 SHELL := /bin/bash -o pipefail
 lint := go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build servers test race lint fuzz e2e bench demo docs snapshot clean help
+.PHONY: build servers test race lint fuzz e2e soak bench demo docs snapshot clean help
 
 build: ## bin/pgincr, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
@@ -11,7 +11,7 @@ servers: ## PostgreSQL 13 to 18 for the tests, where they are missing
 	tools/postgres/install.sh
 
 test: servers ## every test, the end-to-end ones too
-	go test -timeout 30m ./...
+	go test -timeout 60m ./...
 
 race: servers ## the packages' tests with the race detector
 	go test -race -timeout 60m ./pkg/... ./internal/... ./cmd/...
@@ -24,6 +24,9 @@ fuzz: ## 20 seconds for each fuzz target (FUZZTIME=5m for longer)
 
 e2e: servers ## the binary against real servers, test by test
 	go test -v -count=1 -timeout 60m ./e2e
+
+soak: servers ## random histories for 10 minutes (MINUTES=60 for longer)
+	PGINCR_HISTORY_MINUTES=$(or $(MINUTES),10) go test -v -count=1 -timeout 0 -run TestHistories ./e2e
 
 bench: ## Go benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./pkg/...

@@ -103,6 +103,7 @@ _pgincr() {
 	" pagemap show --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
 	" restore --pgdata"|" restore -D") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" restore --tablespace-mapping"|" restore -T") return ;;
+	" restore --tablespace-root") return ;;
 	" restore --waldir") return ;;
 	" restore --primary-conninfo") return ;;
 	" restore --target-time") return ;;
@@ -145,7 +146,7 @@ _pgincr() {
 	" pagemap") words="show build --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" pagemap build") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" pagemap show") words="--dbname --host --port --username --json --from --to --timeline --pgdata --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
-	" restore") words="--json --pgdata --tablespace-mapping --delta --dry-run --waldir --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-action --target-exclusive --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
+	" restore") words="--json --pgdata --tablespace-mapping --tablespace-root --delta --discard-wal --dry-run --waldir --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-action --target-exclusive --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" show") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" verify") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" version") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;

@@ -29,7 +29,9 @@ complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list 
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -s 'D' -l pgdata -d 'Directory to write: empty, or with --delta a data directory.' -x -a '(__fish_complete_directories)'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -s 'T' -l tablespace-mapping -d 'Another directory for a tablespace; may be repeated.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l tablespace-root -d 'Directory for all tablespaces that -T does not move, each under its OID.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l delta -d 'Rewrite an existing data directory in place, touching only what differs.'
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l discard-wal -d 'With --delta: remove WAL that the old data directory has not archived.'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l dry-run -d 'Say what would be done and do nothing.'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l waldir -d 'Another directory for pg_wal.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l standby -d 'Set up a standby instead of a primary.'

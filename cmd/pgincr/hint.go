@@ -134,6 +134,7 @@ func restoreHint(err error) string {
 	var space *restore.SpaceError
 	var wal *restore.WALError
 	var reach *restore.ReachError
+	var unarchived *restore.UnarchivedError
 	switch {
 	case errors.As(err, &target):
 		return targetHint(target)
@@ -141,6 +142,8 @@ func restoreHint(err error) string {
 		return "make room, or choose other places with -D, -T and --waldir"
 	case errors.As(err, &wal):
 		return "a file that turns up again can still be stored with pgincr archive-push; otherwise restore an older backup"
+	case errors.As(err, &unarchived):
+		return "store them first with pgincr archive-push, or give them up with --discard-wal"
 	case errors.As(err, &reach):
 		return "name another backup, or leave the choice to pgincr; pgincr list shows where each begins"
 	}

@@ -21,7 +21,9 @@ type restoreCommand struct {
 	Backup            string       `arg:"" optional:"" placeholder:"ID" help:"An id or latest (default: the newest that leads to the target)."`
 	PGData            string       `name:"pgdata" short:"D" required:"" placeholder:"DIR" help:"Directory to write: empty, or with --delta a data directory."`
 	TablespaceMapping []assignment `short:"T" sep:"none" placeholder:"OLD=NEW" help:"Another directory for a tablespace; may be repeated."`
+	TablespaceRoot    string       `placeholder:"DIR" help:"Directory for all tablespaces that -T does not move, each under its OID."`
 	Delta             bool         `help:"Rewrite an existing data directory in place, touching only what differs."`
+	DiscardWAL        bool         `help:"With --delta: remove WAL that the old data directory has not archived."`
 	DryRun            bool         `help:"Say what would be done and do nothing."`
 	WALDir            string       `name:"waldir" placeholder:"DIR" help:"Another directory for pg_wal."`
 	Standby           bool         `help:"Set up a standby instead of a primary."`
@@ -62,6 +64,8 @@ func (c *restoreCommand) Validate(*kong.Context) error {
 		return errors.New("--target-action: needs a target")
 	case c.TargetExclusive && c.TargetTime+c.TargetLSN+c.TargetXID == "":
 		return errors.New("--target-exclusive: needs --target-time, --target-lsn or --target-xid")
+	case c.DiscardWAL && !c.Delta:
+		return errors.New("--discard-wal: needs --delta")
 	case c.PrimaryConninfo != "" && !c.Standby:
 		return errors.New("--primary-conninfo: needs --standby")
 	case c.Standby && c.TargetAction == "promote":
@@ -119,6 +123,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 		Target:              absolute(c.PGData),
 		Jobs:                p.common.jobs(),
 		TablespaceMap:       spaces,
+		TablespaceRoot:      c.TablespaceRoot,
 		WALDir:              c.WALDir,
 		RestoreCommand:      walRestoreCommand(executable, p.common),
 		TargetOptions:       c.options(),
@@ -128,6 +133,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 		KeepOnFailure:       c.KeepOnFailure,
 		IgnoreSpace:         c.IgnoreSpace,
 		Delta:               c.Delta,
+		DiscardWAL:          c.DiscardWAL,
 		DryRun:              c.DryRun,
 		Log:                 p.log,
 		Progress:            new(restore.Progress),

@@ -67,43 +67,25 @@ func (c *carrier) follow(ctx context.Context, stop <-chan struct{}) error {
 	}
 }
 
-// finish copies what is still missing of names, up to position flushed in the last segment.
-func (c *carrier) finish(ctx context.Context, names []string, flushed pg.LSN) error {
-	for _, name := range names {
+// finish copies what is still missing of the segments, up to position flushed in the last one.
+func (c *carrier) finish(ctx context.Context, segments []string, flushed pg.LSN) error {
+	for _, name := range segments {
 		if c.done[name] {
-			continue
-		}
-		if _, ok := pg.ParseHistoryFileName(name); ok {
-			if err := c.history(ctx, name); err != nil {
-				return err
-			}
 			continue
 		}
 		_, seg, err := c.geometry.ParseWALFileName(name)
 		if err != nil {
 			return err
 		}
-		if err := c.segment(ctx, name, seg, flushed); err != nil {
-			if !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-			if err := c.fromArchive(ctx, name); err != nil {
-				return err
-			}
+		err = c.segment(ctx, name, seg, flushed)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = c.fromArchive(ctx, name)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-func (c *carrier) history(ctx context.Context, name string) error {
-	f, err := os.Open(filepath.Join(c.dir, name))
-	if errors.Is(err, fs.ErrNotExist) {
-		return c.fromArchive(ctx, name)
-	}
-	if err != nil {
-		return err
-	}
-	return errors.Join(c.carry(ctx, name, f), f.Close())
 }
 
 func (c *carrier) fromArchive(ctx context.Context, name string) error {

@@ -13,8 +13,8 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-// history makes a server live through random changes.
-type history struct {
+// randomHistory makes a server live through random changes.
+type randomHistory struct {
 	*rand.Rand
 	c    *pgtest.Cluster
 	log  []string
@@ -23,20 +23,20 @@ type history struct {
 	db   bool     // database d is there
 }
 
-func (h *history) exec(format string, args ...any) {
+func (h *randomHistory) exec(format string, args ...any) {
 	s := fmt.Sprintf(format, args...)
 	h.log = append(h.log, s)
 	h.c.Exec(s)
 }
 
-func (h *history) table() string {
+func (h *randomHistory) table() string {
 	if len(h.live) == 0 {
 		h.create()
 	}
 	return h.live[h.IntN(len(h.live))]
 }
 
-func (h *history) create() {
+func (h *randomHistory) create() {
 	h.next++
 	name := fmt.Sprintf("r%d", h.next)
 	kind := ""
@@ -49,7 +49,7 @@ func (h *history) create() {
 }
 
 // step does one thing.
-func (h *history) step() {
+func (h *randomHistory) step() {
 	t := h.table()
 	switch h.IntN(20) {
 	case 0:
@@ -95,7 +95,7 @@ func (h *history) step() {
 	}
 }
 
-func (h *history) database() {
+func (h *randomHistory) database() {
 	switch {
 	case h.db && h.IntN(2) == 0:
 		h.exec(`DROP DATABASE d`)
@@ -139,7 +139,7 @@ func TestRandomHistories(t *testing.T) {
 
 func testRandomHistory(t *testing.T, install pgtest.Install, checksums bool, r *rand.Rand) {
 	c := install.New(t, pgtest.Checksums(checksums), pgtest.Setting("wal_keep_size", "8GB"))
-	h := &history{Rand: r, c: c}
+	h := &randomHistory{Rand: r, c: c}
 	t.Cleanup(func() {
 		if t.Failed() {
 			for _, s := range h.log {
@@ -167,13 +167,14 @@ func testRandomHistory(t *testing.T, install pgtest.Install, checksums bool, r *
 			}
 			byPage[pageMap] = m
 			h.log = append(h.log, "backup "+m.ID+" by "+pageMap)
-			w.expect(m, want)
 		}
 		if checksums {
 			superset(t, w.repo, byPage[MapWAL], byPage[MapHash])
 			superset(t, w.repo, byPage[MapLSN], byPage[MapHash])
 		}
+		// Whichever it is: the next ones are built on it, and it is proved.
 		parent = byPage[[]string{MapWAL, MapLSN, MapHash}[h.IntN(3)]]
+		w.expect(parent, want)
 		if t.Failed() {
 			return
 		}

@@ -54,7 +54,7 @@ type run struct {
 	fullWhy  string         // why an incremental became full
 	parent   *repo.Manifest // nil: full
 	chain    *repo.Chain    // of parent
-	history  []byte         // file of the timeline
+	history  history        // of the timeline on which the backup starts
 	walMode  walMode
 	held     bool // a slot holds WAL
 	warnings warnings
@@ -158,13 +158,16 @@ func (r *run) locate(ctx context.Context, start pg.LSN) error {
 		return &ForeignDirectoryError{Dir: r.o.DataDir, Cause: fmt.Sprintf(
 			"its last checkpoint is at %s, the server's at %s", control.Redo, start)}
 	}
-	history, file, err := readHistory(r.walDir, control.Timeline)
+	r.history, err = readHistory(ctx, r.walDir, r.c.WAL(r.o.Compression), control.Timeline)
 	if err != nil {
-		return fmt.Errorf("history of timeline %d: %w", control.Timeline, err)
+		return err
 	}
-	r.history = file
+	if control.Timeline > 1 && r.history.file == nil {
+		r.warnings.add("%s is neither in pg_wal nor in the archive: backups of earlier timelines "+
+			"cannot be built on", pg.HistoryFileName(control.Timeline))
+	}
 	r.at = position{
-		control: control, start: start, history: history,
+		control: control, start: start, history: r.history.History,
 		standby: r.info.InRecovery, version: r.info.Version,
 	}
 	return nil
@@ -191,7 +194,7 @@ func (r *run) begin() {
 		CatalogVersion: control.CatalogVersion, ControlVersion: control.ControlVersion,
 		Geometry: control.Geometry, ChecksumVersion: control.ChecksumVersion,
 		WALLogHints: control.WALLogHints, PostmasterStart: r.info.PostmasterStart,
-		FromStandby: r.at.standby, History: string(r.history),
+		FromStandby: r.at.standby, History: string(r.history.file),
 		DataDirectory: r.info.DataDirectory, Compression: r.o.Compression.String(),
 		Version: r.o.Version,
 	}

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -63,30 +61,34 @@ func (r *run) newCarrier(b *repo.BackupWriter) *carrier {
 	}
 }
 
-// secureWAL makes sure that the WAL from start to stop can be had at a restore.
-func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Control, c *carrier) error {
+// secureWAL makes sure that the WAL from start to stop can be had at a restore, and with it the
+// history file of the timeline on which it ends.
+func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Control, c *carrier) (err error) {
 	r.enter("wal")
-	history := r.at.history
-	if r.at.standby && control.MinRecoveryTimeline > r.m.Timeline {
-		var err error
-		if history, _, err = readHistory(r.walDir, control.MinRecoveryTimeline); err != nil {
-			return fmt.Errorf("history of timeline %d: %w", control.MinRecoveryTimeline, err)
+	h := r.history
+	if tli := control.MinRecoveryTimeline; r.at.standby && tli > r.m.Timeline {
+		if h, err = readHistory(ctx, r.walDir, r.c.WAL(r.o.Compression), tli); err != nil {
+			return err
 		}
 	}
-	names, err := walNeed(r.at.control.Geometry, history, r.m.Timeline, r.m.StartLSN, r.m.StopLSN)
+	segments, err := neededSegments(
+		r.at.control.Geometry, h.History, r.m.Timeline, r.m.StartLSN, r.m.StopLSN)
 	if err != nil {
 		return err
 	}
-	r.m.WAL = repo.WALNeed{Mode: repo.WALArchived, Segments: names}
+	r.m.WAL = repo.WALNeed{Mode: repo.WALArchived, Segments: segments}
+	if h.file != nil {
+		r.m.WAL.Segments = append([]string{pg.HistoryFileName(h.Timeline)}, segments...)
+	}
 	if r.walMode.archive {
-		if err := r.archiveHistory(ctx, names); err != nil {
-			return err
-		}
-		missing, err := r.awaitArchive(ctx, names)
+		missing, err := r.awaitArchive(ctx, h, segments)
 		if err != nil || missing == "" {
 			return err
 		}
 		why := fmt.Sprintf("WAL file %s: not in the archive after %s", missing, r.o.ArchiveTimeout)
+		if _, failed, err := r.s.LastArchived(ctx); err == nil && failed > 0 {
+			why += fmt.Sprintf(" (the server's archiver has failed %d times)", failed)
+		}
 		if !r.walMode.fallback {
 			return errors.New(why)
 		}
@@ -94,56 +96,43 @@ func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Co
 		c = r.newCarrier(b)
 	}
 	r.m.WAL.Mode = repo.WALCarried
+	if h.file != nil {
+		err := b.PutWAL(ctx, pg.HistoryFileName(h.Timeline), bytes.NewReader(h.file))
+		if err != nil {
+			return err
+		}
+	}
 	flushed, err := r.s.FlushLSN(ctx)
 	if err != nil {
 		return err
 	}
-	return c.finish(ctx, names, max(flushed, r.m.StopLSN))
-}
-
-// archiveHistory puts history files into the archive that it lacks: a server archives each once, when
-// its timeline begins, which may be before this archive did.
-func (r *run) archiveHistory(ctx context.Context, names []string) error {
-	archive := r.c.WAL(r.o.Compression)
-	for _, name := range names {
-		if _, ok := pg.ParseHistoryFileName(name); !ok {
-			continue
-		}
-		has, err := archive.Has(ctx, name)
-		if err != nil {
-			return err
-		}
-		if has {
-			continue
-		}
-		b, err := os.ReadFile(filepath.Join(r.walDir, name))
-		if err != nil {
-			return err
-		}
-		if err := archive.Put(ctx, name, bytes.NewReader(b)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.finish(ctx, segments, max(flushed, r.m.StopLSN))
 }
 
 const archivePause = 100 * time.Millisecond
 
-// awaitArchive waits until the archive has all names, and gives the first that it lacks after the
-// time allowed.
-func (r *run) awaitArchive(ctx context.Context, names []string) (missing string, err error) {
+// awaitArchive waits until the archive has all segments, and gives the first that it lacks after the
+// time allowed. The history file is put there if it is missing: a server archives it once, when
+// its timeline begins, which may be before this archive did.
+func (r *run) awaitArchive(ctx context.Context, h history, segments []string) (missing string, err error) {
 	archive := r.c.WAL(r.o.Compression)
-	for waited := time.Duration(0); len(names) > 0; {
-		has, err := archive.Has(ctx, names[0])
+	if h.file != nil {
+		err := archive.Put(ctx, pg.HistoryFileName(h.Timeline), bytes.NewReader(h.file))
+		if err != nil {
+			return "", err
+		}
+	}
+	for waited := time.Duration(0); len(segments) > 0; {
+		has, err := archive.Has(ctx, segments[0])
 		if err != nil {
 			return "", err
 		}
 		if has {
-			names = names[1:]
+			segments = segments[1:]
 			continue
 		}
 		if waited >= r.o.ArchiveTimeout {
-			return names[0], nil
+			return segments[0], nil
 		}
 		if err := pause(ctx, archivePause); err != nil {
 			return "", err

@@ -1,35 +1,66 @@
 package backup
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/wal"
 )
 
-// readHistory reads the history of a timeline from pg_wal; timeline 1 has none. The server keeps
-// history files there for good.
-func readHistory(walDir string, tli pg.TimelineID) (pg.History, []byte, error) {
-	if tli <= 1 {
-		return pg.History{Timeline: tli}, nil, nil
-	}
-	b, err := os.ReadFile(filepath.Join(walDir, pg.HistoryFileName(tli)))
-	if err != nil {
-		return pg.History{}, nil, err
-	}
-	h, err := pg.ParseHistory(tli, b)
-	return h, b, err
+// history is what is known of how the server came to its timeline.
+type history struct {
+	pg.History
+	file []byte // content of the .history file; nil on timeline 1, and where there is none
 }
 
-// walNeed lists the files of WAL [start, stop), of which start lies on timeline from of history h: segments,
-// oldest first, and in front of them the history files of the timelines after the first.
+// readHistory looks for the history of a timeline in pg_wal, where the server keeps it for good, and
+// then in the archive. Where there is none, the timeline has no ancestors, as the server sees it
+// as well (readTimeLineHistory): no backup of another timeline can then be a parent.
+func readHistory(ctx context.Context, walDir string, archive wal.Archive, tli pg.TimelineID) (
+	history, error,
+) {
+	if tli <= 1 {
+		return history{History: pg.History{Timeline: tli}}, nil
+	}
+	name := pg.HistoryFileName(tli)
+	b, err := os.ReadFile(filepath.Join(walDir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		b, err = readArchived(ctx, archive, name)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return history{History: pg.History{Timeline: tli}}, nil
+	}
+	if err != nil {
+		return history{}, fmt.Errorf("history of timeline %d: %w", tli, err)
+	}
+	h, err := pg.ParseHistory(tli, b)
+	return history{History: h, file: b}, err
+}
+
+// maxHistory bounds what is read of a history file; a line has about 60 bytes.
+const maxHistory = 16 << 20
+
+func readArchived(ctx context.Context, archive wal.Archive, name string) ([]byte, error) {
+	r, err := archive.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxHistory))
+	return b, errors.Join(err, r.Close())
+}
+
+// neededSegments lists the segments of WAL [start, stop), of which start lies on timeline from of history
+// h, oldest first.
 //
 // A segment in which a timeline begins holds the WAL of the timeline before it up to there as
 // well (XLogFileCopy), and recovery looks for the newer one first.
-func walNeed(g pg.Geometry, h pg.History, from pg.TimelineID, start, stop pg.LSN) ([]string, error) {
+func neededSegments(g pg.Geometry, h pg.History, from pg.TimelineID, start, stop pg.LSN) ([]string, error) {
 	if stop <= start {
 		return nil, fmt.Errorf("WAL from %s to %s: nothing to replay", start, stop)
 	}
@@ -38,14 +69,6 @@ func walNeed(g pg.Geometry, h pg.History, from pg.TimelineID, start, stop pg.LSN
 		return nil, err
 	}
 	var names []string
-	for _, a := range h.Ancestors {
-		if a.Timeline > 1 && a.Timeline >= from {
-			names = append(names, pg.HistoryFileName(a.Timeline))
-		}
-	}
-	if h.Timeline > 1 {
-		names = append(names, pg.HistoryFileName(h.Timeline))
-	}
 	r := 0
 	for seg := g.SegmentOf(start); seg <= g.SegmentOf(stop-1); seg++ {
 		for r+1 < len(ranges) && g.SegmentOf(ranges[r+1].Start) <= seg {

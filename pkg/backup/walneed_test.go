@@ -12,8 +12,7 @@ import (
 )
 
 func TestWALNeed(t *testing.T) {
-	// The segments from start to stop, each of the newest timeline that has it, and the history
-	// files behind them.
+	// The segments from start to stop, each of the newest timeline that has it.
 	h := pg.History{Timeline: 3, Ancestors: []pg.Ancestor{
 		{Timeline: 1, End: 0x180000}, {Timeline: 2, End: 0x320000},
 	}}
@@ -27,22 +26,18 @@ func TestWALNeed(t *testing.T) {
 		{"one", pg.History{Timeline: 1}, 1, 0x100028, 0x100100, "1/1"},
 		{"ends with a segment", pg.History{Timeline: 1}, 1, 0x100028, 0x200000, "1/1"},
 		{"just behind", pg.History{Timeline: 1}, 1, 0x100028, 0x200001, "1/1 1/2"},
-		{"later timeline", h, 3, 0x400028, 0x500100, "h3 3/4 3/5"},
-		{"across", h, 2, 0x200028, 0x400100, "h2 h3 2/2 3/3 3/4"},
-		{"across two in a segment's middle", h, 1, 0x100028, 0x330000, "h2 h3 2/1 2/2 3/3"},
+		{"later timeline", h, 3, 0x400028, 0x500100, "3/4 3/5"},
+		{"across", h, 2, 0x200028, 0x400100, "2/2 3/3 3/4"},
+		{"across two in a segment's middle", h, 1, 0x100028, 0x330000, "2/1 2/2 3/3"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			names, err := walNeed(testGeometry, tt.h, tt.from, tt.start, tt.stop)
+			names, err := neededSegments(testGeometry, tt.h, tt.from, tt.start, tt.stop)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var want []string
 			for w := range strings.FieldsSeq(tt.want) {
-				if tli, ok := strings.CutPrefix(w, "h"); ok {
-					want = append(want, "0000000"+tli+".history")
-					continue
-				}
 				want = append(want, "0000000"+w[:1]+"000000000000000"+w[2:])
 			}
 			if diff := cmp.Diff(want, names); diff != "" {
@@ -50,10 +45,10 @@ func TestWALNeed(t *testing.T) {
 			}
 		})
 	}
-	if _, err := walNeed(testGeometry, h, 3, 5, 5); err == nil {
+	if _, err := neededSegments(testGeometry, h, 3, 5, 5); err == nil {
 		t.Error("an empty range is taken")
 	}
-	if _, err := walNeed(testGeometry, h, 7, 5, 6); err == nil {
+	if _, err := neededSegments(testGeometry, h, 7, 5, 6); err == nil {
 		t.Error("a timeline out of the history is taken")
 	}
 }
@@ -155,5 +150,40 @@ func TestFollowStops(t *testing.T) {
 	}
 	if newer, err = newerTimeline(x.root+"/pg_wal", 5); err != nil || newer {
 		t.Errorf("%v, %v", newer, err)
+	}
+}
+
+func TestReadHistory(t *testing.T) {
+	// A history is looked for in pg_wal, then in the archive, and none means no ancestors.
+	x := newSite(t)
+	archive := x.c.WAL(repo.Compression{})
+	walDir := x.root + "/pg_wal"
+	look := func(tli pg.TimelineID) history {
+		t.Helper()
+		h, err := readHistory(t.Context(), walDir, archive, tli)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	if h := look(1); h.file != nil || h.Timeline != 1 {
+		t.Errorf("timeline 1: %+v", h)
+	}
+	if h := look(3); h.file != nil || h.Timeline != 3 || len(h.Ancestors) != 0 {
+		t.Errorf("no file: %+v", h)
+	}
+	if err := archive.Put(t.Context(), "00000003.history", strings.NewReader("1\t0/3000\tx\n")); err != nil {
+		t.Fatal(err)
+	}
+	if h := look(3); len(h.Ancestors) != 1 || h.Ancestors[0].End != 0x3000 {
+		t.Errorf("archived: %+v", h)
+	}
+	write(t, x.root, "pg_wal/00000003.history", []byte("1\t0/4000\tx\n"))
+	if h := look(3); len(h.Ancestors) != 1 || h.Ancestors[0].End != 0x4000 {
+		t.Errorf("in pg_wal: %+v", h)
+	}
+	write(t, x.root, "pg_wal/00000003.history", []byte("nonsense"))
+	if _, err := readHistory(t.Context(), walDir, archive, 3); err == nil {
+		t.Error("a broken history is taken")
 	}
 }

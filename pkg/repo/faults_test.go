@@ -116,7 +116,7 @@ func TestAbortRemovesEverything(t *testing.T) {
 // Wherever archiving a segment fails, the archive holds it whole or not at all, and
 // archiving it again succeeds.
 func TestArchivingFails(t *testing.T) {
-	segment := bytes.Repeat([]byte("segment "), 400_000)
+	segment := bytes.Repeat([]byte("segment "), 150_000)
 	body := func(ctx context.Context, st repo.Store) error {
 		c, err := repo.OpenCluster(ctx, st, "main")
 		if err != nil {

@@ -9,7 +9,8 @@ import (
 )
 
 // readAhead is how much of an object is read at a time by those who read it from end to end.
-const readAhead = 1 << 20
+// Whoever joins the indexes of a chain has this for each backup.
+const readAhead = 256 << 10
 
 // frameReader reads the frames of one object in order. Not safe for concurrent use.
 type frameReader struct {

@@ -69,8 +69,10 @@ func goldenFile(ctx context.Context, w *repo.PackWriter, version byte, blocks ..
 }
 
 // goldenBackup writes a backup of which every byte is known.
-func goldenBackup(ctx context.Context, c *repo.Cluster, m *repo.Manifest, files fill) error {
-	b, err := c.CreateBackup(ctx, m.ID, repo.Compression{})
+func goldenBackup(
+	ctx context.Context, c *repo.Cluster, m *repo.Manifest, z repo.Compression, files fill,
+) error {
+	b, err := c.CreateBackup(ctx, m.ID, z)
 	if err != nil {
 		return err
 	}
@@ -95,7 +97,7 @@ func goldenBackup(ctx context.Context, c *repo.Cluster, m *repo.Manifest, files 
 }
 
 // writeGolden fills a store with one object of each kind and gives what the relation holds.
-func writeGolden(ctx context.Context, st repo.Store) error {
+func writeGolden(ctx context.Context, st repo.Store, z repo.Compression) error {
 	c, _, err := repo.Init(ctx, st, goldenInfo())
 	if err != nil {
 		return err
@@ -112,10 +114,10 @@ func writeGolden(ctx context.Context, st repo.Store) error {
 		r, err := goldenFile(ctx, w, 2, 1)
 		return []*repo.File{r}, err
 	}
-	a := c.WAL(repo.Compression{})
+	a := c.WAL(z)
 	return errors.Join(
-		goldenBackup(ctx, c, testManifest(fullID, "", 0x2000028), full),
-		goldenBackup(ctx, c, testManifest(incrID, fullID, 0x3000028), incr),
+		goldenBackup(ctx, c, testManifest(fullID, "", 0x2000028), z, full),
+		goldenBackup(ctx, c, testManifest(incrID, fullID, 0x3000028), z, incr),
 		a.Put(ctx, goldenSegment, strings.NewReader("a WAL segment")),
 		a.Put(ctx, "00000002.history", strings.NewReader("1\t0/5000000\tno recovery target specified\n")),
 		a.PutMap(ctx, goldenSegment, []byte("a page map")),
@@ -136,7 +138,7 @@ var compressible = bytes.Repeat([]byte("what compresses well "), 40)
 // same bytes.
 func TestGoldenWrite(t *testing.T) {
 	st := newTestStore(t)
-	must(t, writeGolden(t.Context(), st))
+	must(t, writeGolden(t.Context(), st, repo.Compression{}))
 	if *update {
 		must(t, os.RemoveAll(goldenDir))
 		must(t, os.CopyFS(goldenDir, os.DirFS(st.String())))

@@ -212,7 +212,7 @@ func storeSmallChain(t testing.TB, c *repo.Cluster) {
 
 // readChainFile gives the bytes of a file of a chain, as a restore would write them.
 func readChainFile(ctx context.Context, ch *repo.Chain, cf *repo.ChainFile) ([]byte, error) {
-	g := pg.DefaultGeometry()
+	g := ch.Backups[0].Manifest.Geometry
 	pieces, _, err := cf.Resolve(g)
 	if err != nil {
 		return nil, err
@@ -253,7 +253,7 @@ func checkSums(ctx context.Context, ch *repo.Chain, cf *repo.ChainFile, data []b
 			return repo.ErrCorrupt
 		}
 	case repo.KindRelation:
-		g := pg.DefaultGeometry()
+		g := ch.Backups[0].Manifest.Geometry
 		hashes, err := cf.PageHashes(ctx, ch, g)
 		if err != nil {
 			return err

@@ -321,3 +321,19 @@ func BenchmarkResolveChain(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkIndexReadUnchanged reads entries as an incremental backup has them of files that did not change.
+func BenchmarkIndexReadUnchanged(b *testing.B) {
+	data := writeIndex(b, func(yield func(*File) bool) {
+		for f := range manyFiles(10_000, 1) {
+			f.Whole, f.Frames = false, nil
+			if !yield(f) {
+				return
+			}
+		}
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		readIndex(b, data, func(*File) {})
+	}
+}

@@ -76,6 +76,17 @@ func (e *WALError) Error() string {
 	return fmt.Sprintf("backup %s: WAL file %s is missing: %s", e.Backup, e.Missing, e.Reason)
 }
 
+// UnarchivedError: an in-place restore would remove WAL that exists nowhere else.
+type UnarchivedError struct {
+	Dir      string
+	Segments []string // sorted
+}
+
+func (e *UnarchivedError) Error() string {
+	return fmt.Sprintf("%s: pg_wal has %d segments that are not archived, %s to %s, and the restore would remove them",
+		e.Dir, len(e.Segments), e.Segments[0], e.Segments[len(e.Segments)-1])
+}
+
 // OptionError: an option is malformed or does not fit the others.
 type OptionError struct {
 	Option string // as TargetOptions and Options call it

@@ -2,6 +2,7 @@ package restore
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"syscall"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -134,6 +137,49 @@ func absolute(dir, to string) string {
 		return filepath.Clean(to)
 	}
 	return filepath.Join(dir, to)
+}
+
+// verifyArchived refuses a pg_wal with whole segments that wait for being archived and that the
+// archive does not have.
+func (e *existing) verifyArchived(ctx context.Context, archive *repo.WALArchive) error {
+	pgWAL, err := os.OpenRoot(filepath.Join(e.dir, walDirName))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	segments, err := unarchived(ctx, pgWAL, archive)
+	if err = errors.Join(err, pgWAL.Close()); err != nil || len(segments) == 0 {
+		return err
+	}
+	return &UnarchivedError{Dir: e.dir, Segments: segments}
+}
+
+// unarchived lists the segments of a pg_wal that wait and that the archive lacks.
+func unarchived(ctx context.Context, pgWAL *os.Root, archive *repo.WALArchive) ([]string, error) {
+	entries, err := fs.ReadDir(pgWAL.FS(), "archive_status")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
+		return nil, err
+	}
+	var segments []string
+	for _, entry := range entries {
+		name, ready := strings.CutSuffix(entry.Name(), ".ready")
+		if !ready || !pg.IsWALFileName(name) {
+			continue
+		}
+		if _, err := pgWAL.Lstat(name); err != nil {
+			continue // it is lost already
+		}
+		archived, err := archive.Has(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if !archived {
+			segments = append(segments, name)
+		}
+	}
+	return segments, nil
 }
 
 // verifyPlaces refuses directories outside of the target that hold something

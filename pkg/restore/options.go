@@ -35,10 +35,12 @@ type Options struct {
 	// file systems that compress.
 	IgnoreSpace bool
 	Delta       bool
-	DryRun      bool
-	Log         *slog.Logger // may be nil
-	Progress    *Progress    // may be nil
-	Clock       func() time.Time
+	// DiscardWAL allows an in-place restore to remove WAL that is archived nowhere.
+	DiscardWAL bool
+	DryRun     bool
+	Log        *slog.Logger // may be nil
+	Progress   *Progress    // may be nil
+	Clock      func() time.Time
 
 	partSize int // bytes of a file that a worker takes at a time; 0: partSize
 }

@@ -125,6 +125,9 @@ func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
 		err = r.plan.layout.verifyEmpty()
 	} else {
 		err = old.verifyPlaces(r.plan.layout)
+		if err == nil && !r.o.DiscardWAL {
+			err = old.verifyArchived(ctx, r.archive)
+		}
 	}
 	if err != nil {
 		return err

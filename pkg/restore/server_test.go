@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -282,6 +283,34 @@ func TestInPlaceRefuses(t *testing.T) {
 			}
 		}
 	}
+}
+
+// WAL that is archived nowhere is not removed in passing.
+func TestInPlaceKeepsUnarchivedWAL(t *testing.T) {
+	w := newWorld(t, pgtest.Newest(t))
+	m := w.backup(w.pg, false)
+	w.pg.AppendConf("archive_command = 'false'")
+	w.pg.Reload()
+	lost := w.pg.SwitchWAL()
+	w.pg.Stop(pgtest.Fast)
+	o := w.options()
+	o.Target, o.TablespaceRoot, o.Delta = w.pg.DataDir, "", true
+	_, err := restore.Run(t.Context(), w.cluster, m, o)
+	var u *restore.UnarchivedError
+	if !errors.As(err, &u) || !slices.Contains(u.Segments, lost) {
+		t.Fatalf("got %v, want %s to be missed", err, lost)
+	}
+	o.DiscardWAL, o.DryRun = true, true
+	_, err = restore.Run(t.Context(), w.cluster, m, o)
+	must(t, err)
+	for _, name := range u.Segments {
+		f, err := os.Open(filepath.Join(w.pg.DataDir, "pg_wal", name))
+		must(t, err, w.cluster.WAL(repo.Compression{}).Put(t.Context(), name, f), f.Close())
+	}
+	o.DiscardWAL = false
+	_, err = restore.Run(t.Context(), w.cluster, m, o)
+	must(t, err)
+	w.pg.Start() // nothing has changed
 }
 
 // tree gives the sizes of all files of a directory.

@@ -79,6 +79,7 @@ func FuzzDecodeSegmentMap(f *testing.F) {
 	w.touch(1, 1)
 	w.record(0, 0x80, mainData([]byte{0}))
 	w.record(0, 0x90, mainData(le(0, 0, 2, 1, 1)))
+	w.tli = 2
 	w.fillTo(w.g.SegmentStart(2) - 24)
 	w.touch(2, 2)
 	w.record(0, 0x00, mainData(append(le(40, 0, 1, 1, 1, 1), make([]byte, 64)...)))

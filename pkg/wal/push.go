@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -17,6 +18,10 @@ type PushResult struct {
 	Mapped    bool   // a page map was stored beside the segment
 	MapReason string // why not, when not
 }
+
+// mapPatience bounds how long the server's archiver waits for a map to be
+// stored once its segment is safe.
+const mapPatience = 10 * time.Second
 
 // Push archives the WAL file at path under its base name and then makes its
 // page map. The commit point is the archived file; a map that cannot be made never fails a push.
@@ -39,7 +44,9 @@ func Push(ctx context.Context, a Archive, path string) (res PushResult, err erro
 	if err := put(ctx, a, res.Name, tee); err != nil {
 		return res, err
 	}
-	if err := tee.storeMap(ctx, a, res.Name); err != nil {
+	mapCtx, cancel := context.WithTimeout(ctx, mapPatience)
+	defer cancel()
+	if err := tee.storeMap(mapCtx, a, res.Name); err != nil {
 		res.MapReason = err.Error()
 		return res, nil
 	}

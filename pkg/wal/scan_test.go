@@ -165,12 +165,14 @@ func TestResourceManagers(t *testing.T) {
 func TestLongRecord(t *testing.T) {
 	w := newWAL(t, 16)
 	from := w.touch(1, 1)
+	w.fillTo(w.g.SegmentStart(2) - 1000)
+	const dropped = 90_000 // 1.1 MB
 	var rels []byte
-	for i := range 200_000 { // a commit that drops this many relations: 2.4 MB
+	for i := range dropped {
 		rels = appendLocator(rels, rel(uint32(i+1000)).RelFileLocator)
 	}
 	main := append(make([]byte, 8), 4, 0, 0, 0)
-	main = binary.LittleEndian.AppendUint32(main, 200_000)
+	main = binary.LittleEndian.AppendUint32(main, dropped)
 	w.record(rmgrXact, xactCommit|xactHasInfo, mainData(append(main, rels...)))
 	w.touch(2, 2)
 	to := w.touch(3, 3)
@@ -178,10 +180,13 @@ func TestLongRecord(t *testing.T) {
 
 	built := mustBuild(t, w.request(from, to))
 	checkRefs(t, built.Map, "1663/5/1 main 1", "1663/5/2 main 2", "1663/5/3 main 3")
-	for _, n := range []uint32{1000, 100_000, 200_999} {
+	for _, n := range []uint32{1000, 50_000, 1000 + dropped - 1} {
 		if !built.Map.Changes(rel(n)).Whole {
 			t.Errorf("relation %d is not dropped", n)
 		}
+	}
+	if len(w.segs) != 3 {
+		t.Errorf("the record lies in %d segments", len(w.segs))
 	}
 	sameForAllGroupings(t, w)
 }
@@ -260,6 +265,41 @@ func TestSegmentBoundary(t *testing.T) {
 		checkRefs(t, built.Map, "1663/5/1 main 0", "1663/5/50 main 5", "1663/5/51 main 6", "1663/5/60 main 7",
 			"1663/5/61 main 8")
 		sameForAllGroupings(t, w)
+	}
+}
+
+// A record that crosses into the next segment is verified where the two are joined.
+func TestDamagedCrossing(t *testing.T) {
+	for _, at := range []int{2<<20 - 8, 2<<20 + longHeaderSize} { // its begin, its end
+		w := newWAL(t, 15)
+		from := w.touch(1, 0)
+		w.fillTo(w.g.SegmentStart(2) - 40)
+		w.record(10, 0, makeBody([]testBlock{{rf: rel(50), blk: 5}, {id: 1, rf: rel(51), blk: 6}}, nil))
+		to := w.touch(61, 8)
+		w.switchSegment()
+		w.segment(pg.LSN(at))[0] ^= 0x10
+		wantIncomplete(t, w.request(from, to), "000000010000000000000002", "checksum")
+	}
+}
+
+// One reader makes the maps of many segments, and none has to do with another.
+func TestScannerIsReused(t *testing.T) {
+	w := newWAL(t, 15)
+	for range 3 {
+		w.touch(1, 1)
+		w.switchSegment()
+	}
+	a := w.archive()
+	_, err := BuildMaps(t.Context(), MapsRequest{SystemIdentifier: 7, Geometry: w.g, Archive: a, Jobs: 1})
+	if err != nil || len(a.maps) != 3 {
+		t.Fatalf("%d maps, %v", len(a.maps), err)
+	}
+	for _, data := range a.maps {
+		m, err := DecodeSegmentMap(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkRefs(t, m.Pages, "1663/5/1 main 1")
 	}
 }
 

@@ -207,6 +207,9 @@ func (s *scanner) checkHeader(h *pageHeader, addr pg.LSN) error {
 	} else if last := s.Timelines[n-1].Timeline; last > h.tli {
 		return fmt.Errorf("timeline %d after timeline %d", h.tli, last)
 	}
+	if n := len(s.begins); n > 0 && h.tli < s.begins[n-1].Timeline {
+		return fmt.Errorf("timeline %d after the record that begins timeline %d", h.tli, s.begins[n-1].Timeline)
+	}
 	return nil
 }
 

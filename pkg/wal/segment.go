@@ -193,7 +193,7 @@ func (b *builder) checkMap(m *SegmentMap, first, last pg.SegNo) error {
 		end = min(end, b.to)
 		page := max(t.LSN, from)
 		for ; page < end; page = (end - 1) / pg.LSN(g.WALBlockSize) * pg.LSN(g.WALBlockSize) {
-			if want := b.History.TimelineAt(page); want != t.Timeline {
+			if want := b.History.TimelineAt(page); want != t.Timeline && !m.begunBefore(want, page) {
 				return fmt.Errorf("page at %s is of timeline %d, the history of the server says %d",
 					page, t.Timeline, want)
 			}

@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"slices"
+
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
@@ -73,6 +75,16 @@ func addFinding(list []Finding, f Finding) []Finding {
 		}
 	}
 	return append(list, f)
+}
+
+// begunBefore says whether a record in front of page begins timeline tli. Where the segment ends on the
+// page of that record, by XLOG_SWITCH, no page header names the timeline, and the
+// pages after it are empty. That no page of an older timeline follows such a record is the
+// scanner's to check, that it stands where the history says proveSwitches'.
+func (s *Stretch) begunBefore(tli pg.TimelineID, page pg.LSN) bool {
+	return slices.ContainsFunc(s.Begins, func(t TimelineStart) bool {
+		return t.Timeline == tli && t.LSN < page
+	})
 }
 
 // headOpen says whether the whole stretch lies within one record that began earlier.
