@@ -35,7 +35,8 @@ func (s *site) snapshot() string {
 
 // notCompared are the files that differ between a source and its restored backup by
 // design, or are in no backup.
-var notCompared = regexp.MustCompile(`^(pg_wal|pg_replslot|pg_dynshmem|pg_notify|pg_serial)/|^(pg_snapshots|pg_stat_tmp|pg_subtrans|pg_stat)/` +
+var notCompared = regexp.MustCompile(`^(pg_wal|pg_replslot|pg_dynshmem|pg_notify|pg_serial)/` +
+	`|^(pg_snapshots|pg_stat_tmp|pg_subtrans|pg_stat)/` +
 	`|^(postmaster\.(pid|opts)|backup_label(\.old)?|tablespace_map|backup_manifest)$` +
 	`|^((recovery|standby)\.signal|postgresql\.auto\.conf|current_logfiles)$` +
 	`|^global/pg_control$|(^|/)pg_internal\.init|(^|/)pgsql_tmp|(^|/)t[0-9]+_[0-9]+[^/]*$`)
