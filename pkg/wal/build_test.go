@@ -245,3 +245,15 @@ func TestMapNames(t *testing.T) {
 		}
 	}
 }
+
+// A range may end in the last page of a segment, which is then read in part.
+func TestRangeEndsInLastPage(t *testing.T) {
+	w := newWAL(t, 16)
+	from := w.touch(1, 0)
+	w.fillTo(w.g.SegmentStart(2) - 0x800)
+	to := w.touch(2, 7)
+	w.switchSegment()
+	req := w.request(from, to)
+	req.Archive, req.Dir = nil, req.Archive.(*dirArchive).dir
+	mustBuild(t, req)
+}

@@ -127,6 +127,7 @@ func (s *scanner) finish() (*SegmentMap, error) {
 	}
 	if s.err == nil && s.next < s.End && s.next+pg.LSN(len(s.page)) >= s.End {
 		s.err = s.readPage(s.page) // the page that is cut by stop
+		s.page = s.page[:0]
 	}
 	if s.err == nil && s.next < s.End {
 		s.err = fmt.Errorf("ends at %s, %d bytes early", s.next+pg.LSN(len(s.page)),
