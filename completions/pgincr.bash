@@ -7,6 +7,8 @@ _pgincr() {
 		" archive-push") path=" archive-push" ;;
 		" backup") path=" backup" ;;
 		" completion") path=" completion" ;;
+		" config") path=" config" ;;
+		" config show") path=" config show" ;;
 		" demo") path=" demo" ;;
 		" init") path=" init" ;;
 		" list") path=" list" ;;
@@ -56,6 +58,16 @@ _pgincr() {
 	" completion --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	" completion --jobs"|" completion -j") return ;;
 	" completion --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" config --repo"|" config -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" config --cluster") return ;;
+	" config --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" config --jobs"|" config -j") return ;;
+	" config --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" config show --repo"|" config show -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" config show --cluster") return ;;
+	" config show --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" config show --jobs"|" config show -j") return ;;
+	" config show --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
 	" demo --bindir") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" demo --scale") return ;;
 	" demo --repo"|" demo -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -135,11 +147,13 @@ _pgincr() {
 	" version --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
 	esac
 	case "$path" in
-	"") words="init backup restore list show verify archive-push archive-get pagemap demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
+	"") words="init backup restore list show verify archive-push archive-get pagemap config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" archive-get") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" archive-push") words="--compress --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" completion") words="bash zsh fish --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
+	" config") words="show --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
+	" config show") words="--json --all --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" demo") words="--bindir --scale --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" init") words="--dbname --host --port --username --json --pgdata --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" list") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;

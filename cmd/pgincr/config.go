@@ -60,8 +60,14 @@ type config struct {
 
 // section holds values by flag name, for all commands and for some.
 type section struct {
-	values   map[string]any // string or []any of strings
+	values   map[string]configValue
 	commands map[string]*section
+}
+
+// configValue is what the file says for a flag.
+type configValue struct {
+	value any // string, bool, or []any of strings
+	line  int // where it stands
 }
 
 // loadConfig reads a file and holds it against the grammar.
@@ -106,7 +112,7 @@ func parseConfig(b []byte, model *kong.Application) (*config, error) {
 }
 
 func newSection() *section {
-	return &section{values: map[string]any{}, commands: map[string]*section{}}
+	return &section{values: map[string]configValue{}, commands: map[string]*section{}}
 }
 
 // flagsBelow gives the flags of a command, of those above it and of those below.
@@ -139,43 +145,48 @@ func (*config) Validate(*kong.Application) error { return nil }
 // Resolve implements kong.Resolver: it gives the file's value for a flag that
 // neither the command line nor the environment sets.
 func (c *config) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if variableOf(flag) != "" {
+		return nil, nil
+	}
+	cluster := ""
+	if flag.Name != "cluster" { // which decides about the section
+		cluster = c.clusterName(ctx)
+	}
+	var commands []string
+	for _, path := range ctx.Path {
+		if path.Command != nil {
+			commands = append(commands, path.Command.Name)
+		}
+	}
+	return c.value(flag, cluster, commands).value, nil
+}
+
+// variableOf names the environment variable that sets a flag, or "".
+func variableOf(flag *kong.Flag) string {
 	envs := flag.Envs
 	if flag.Tag != nil && flag.Tag.Get("libpq") != "" {
 		envs = append(slices.Clone(envs), flag.Tag.Get("libpq"))
 	}
 	for _, env := range envs {
 		if _, set := os.LookupEnv(env); set {
-			return nil, nil
+			return env
 		}
 	}
-	var value any
-	for _, s := range c.sections(ctx, flag) {
-		if v, ok := s.values[flag.Name]; ok {
-			value = v
-		}
-	}
-	return value, nil
+	return ""
 }
 
-// sections gives those that apply to the command line, the most particular last.
-func (c *config) sections(ctx *kong.Context, flag *kong.Flag) []*section {
-	roots := []*section{c.top}
-	if flag.Name != "cluster" { // which decides about the section
-		if s := c.clusters[c.clusterName(ctx)]; s != nil {
-			roots = append(roots, s)
-		}
-	}
-	var found []*section
-	for _, s := range roots {
-		found = append(found, s)
-		for _, path := range ctx.Path {
-			if path.Command == nil {
-				continue
+// value gives what the file says for a flag of a command (the words that name it) and of a cluster: the most
+// particular section counts. Without one the value is nil.
+func (c *config) value(flag *kong.Flag, cluster string, commands []string) (found configValue) {
+	for _, s := range []*section{c.top, c.clusters[cluster]} {
+		for i := 0; s != nil; i++ {
+			if v, ok := s.values[flag.Name]; ok {
+				found = v
 			}
-			if s = s.commands[path.Command.Name]; s == nil {
+			if i == len(commands) {
 				break
 			}
-			found = append(found, s)
+			s = s.commands[commands[i]]
 		}
 	}
 	return found

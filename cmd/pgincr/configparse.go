@@ -33,6 +33,9 @@ func (p *configParser) section(
 		}
 		seen[name] = true
 		command := childNamed(node, name)
+		if top && name == "config" { // shows the file, and takes nothing from it
+			command = nil
+		}
 		switch {
 		case top && name == clustersKey:
 			if err := p.clusters(value, node); err != nil {
@@ -49,7 +52,7 @@ func (p *configParser) section(
 			if err != nil {
 				return err
 			}
-			s.values[name] = v
+			s.values[name] = configValue{value: v, line: key.Line}
 		default:
 			return unknownKey(key, flags, node, top)
 		}

@@ -36,6 +36,7 @@ func allNodes(n *kong.Node) []*kong.Node {
 func TestEveryRunBinds(t *testing.T) {
 	bound := []reflect.Type{
 		reflect.TypeFor[context.Context](), reflect.TypeFor[*program](), reflect.TypeFor[*kong.Kong](),
+		reflect.TypeFor[*kong.Context](),
 	}
 	for _, leaf := range parser(t).Model.Leaves(false) {
 		run := leaf.Target.Addr().MethodByName("Run")
@@ -71,7 +72,7 @@ func TestEverythingIsExplained(t *testing.T) {
 			if f.Help == "" || !strings.HasSuffix(f.Help, ".") {
 				t.Errorf("%s --%s: help %q", n.Path(), f.Name, f.Help)
 			}
-			if names[f.Name] {
+			if names[f.Name] && f.Name != "config" { // which is no key of the file
 				t.Errorf("%s --%s: also the name of a command", n.Path(), f.Name)
 			}
 			if !f.IsBool() && f.PlaceHolder == "" {
