@@ -2,7 +2,7 @@
 SHELL := /bin/bash -o pipefail
 lint := go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build servers test race lint fuzz e2e soak bench demo docs snapshot clean help
+.PHONY: build servers test race lint fuzz e2e soak bench demo docs snapshot packages clean help
 
 build: ## bin/pgincr, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
@@ -37,8 +37,11 @@ demo: build servers ## the main job, command by command, on a throwaway cluster
 docs: ## what is generated from the program's own description of itself
 	go generate ./...
 
-snapshot: ## release archives of the working tree, in dist/
+snapshot: ## release archives and packages of the working tree, in dist/
 	go run github.com/goreleaser/goreleaser/v2@v2.15.1 release --snapshot --clean
+
+packages: ## the Debian package, built, installed in a clean Debian and used (root)
+	tools/packages/test.sh
 
 clean: ## what make has built
 	rm -rf bin dist
