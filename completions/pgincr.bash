@@ -15,6 +15,7 @@ _pgincr() {
 		" pagemap") path=" pagemap" ;;
 		" pagemap build") path=" pagemap build" ;;
 		" pagemap show") path=" pagemap show" ;;
+		" report") path=" report" ;;
 		" restore") path=" restore" ;;
 		" show") path=" show" ;;
 		" verify") path=" verify" ;;
@@ -113,6 +114,18 @@ _pgincr() {
 	" pagemap show --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
 	" pagemap show --jobs"|" pagemap show -j") return ;;
 	" pagemap show --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" report --dbname"|" report -d") return ;;
+	" report --host"|" report -h") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" report --port"|" report -p") return ;;
+	" report --username"|" report -U") return ;;
+	" report --output"|" report -o") return ;;
+	" report --changes") return ;;
+	" report --relations") return ;;
+	" report --repo"|" report -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" report --cluster") return ;;
+	" report --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" report --jobs"|" report -j") return ;;
+	" report --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
 	" restore --pgdata"|" restore -D") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" restore --tablespace-mapping"|" restore -T") return ;;
 	" restore --tablespace-root") return ;;
@@ -147,7 +160,7 @@ _pgincr() {
 	" version --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
 	esac
 	case "$path" in
-	"") words="init backup restore list show verify archive-push archive-get pagemap config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
+	"") words="init backup restore list show verify archive-push archive-get pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" archive-get") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" archive-push") words="--compress --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
@@ -160,6 +173,7 @@ _pgincr() {
 	" pagemap") words="show build --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" pagemap build") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" pagemap show") words="--dbname --host --port --username --json --from --to --timeline --pgdata --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
+	" report") words="--dbname --host --port --username --output --changes --relations --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" restore") words="--json --pgdata --tablespace-mapping --tablespace-root --delta --discard-wal --dry-run --waldir --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-action --target-exclusive --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" show") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;
 	" verify") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --help" ;;

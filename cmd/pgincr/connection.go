@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/pgincr/pgincr/pkg/server"
 )
 
@@ -21,4 +23,15 @@ func (c *connectionFlags) connect(ctx context.Context) (*server.Server, error) {
 
 func (c *connectionFlags) config() server.Config {
 	return server.Config{ConnString: c.DBName, Host: c.Host, Port: c.Port, User: c.Username}
+}
+
+// connectionGiven says that a flag of the connection is on the command line. The configuration file names the server
+// for backups; that does not make commands depend on it which only may ask it for names.
+func connectionGiven(kctx *kong.Context) bool {
+	for _, p := range kctx.Path {
+		if p.Flag != nil && !p.Resolved && p.Flag.Group != nil && p.Flag.Group.Key == "connection" {
+			return true
+		}
+	}
+	return false
 }

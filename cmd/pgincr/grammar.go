@@ -20,6 +20,7 @@ type grammar struct {
 	ArchivePush archivePushCommand `cmd:"" name:"archive-push" help:"Store a WAL file and its page map: for archive_command."`
 	ArchiveGet  archiveGetCommand  `cmd:"" name:"archive-get" help:"Fetch a WAL file: for restore_command."`
 	Pagemap     pagemapCommand     `cmd:"" help:"Look at page maps, or make those that are missing."`
+	Report      reportCommand      `cmd:"" help:"Draw the backups of a cluster on one HTML page."`
 	ShowConfig  configCommand      `cmd:"" name:"config" help:"Show where the values of flags come from."`
 	Demo        demoCommand        `cmd:"" help:"Show it all on a throwaway cluster: backups under load, restore, comparison."`
 	Version     versionCommand     `cmd:"" help:"Show the version of pgincr and of the formats it knows."`

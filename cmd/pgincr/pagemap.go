@@ -55,12 +55,7 @@ func (c *pagemapShowCommand) Validate(kctx *kong.Context) error {
 			return fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
-	// The configuration file names the server for backups; that does not make this command depend on it.
-	for _, p := range kctx.Path {
-		if p.Flag != nil && !p.Resolved && p.Flag.Group != nil && p.Flag.Group.Key == "connection" {
-			c.connecting = true
-		}
-	}
+	c.connecting = connectionGiven(kctx)
 	return nil
 }
 

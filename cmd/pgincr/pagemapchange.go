@@ -11,7 +11,6 @@ import (
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
-	"github.com/pgincr/pgincr/pkg/server"
 )
 
 // change is what a page map holds of one fork of a relation or, without a relation, that a database was
@@ -66,17 +65,9 @@ func (c *pagemapShowCommand) name(ctx context.Context, p *program, cluster *repo
 			wanted = append(wanted, ch.locator())
 		}
 	}
-	names, err := server.LookUpNames(ctx, c.config(), wanted)
+	names, err := lookUpNames(ctx, p, c.config(), cluster.Info, wanted)
 	if err != nil {
 		return err
-	}
-	if names.SystemIdentifier != cluster.Info.SystemIdentifier {
-		return fmt.Errorf("server %s: %w", names.Server, &repo.SystemIdentifierError{
-			Cluster: cluster.Info.Name, Have: cluster.Info.SystemIdentifier, Want: names.SystemIdentifier,
-		})
-	}
-	for db, why := range names.Unread {
-		p.log.Warn("the relations of a database stay numbers", "database", db, "cause", why)
 	}
 	for _, ch := range changes {
 		ch.DatabaseName = names.Databases[ch.Database]
