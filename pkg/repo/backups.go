@@ -108,15 +108,14 @@ func (c *Cluster) broken(id string, cause error) *Manifest {
 // load reads one manifest.
 func (c *Cluster) load(ctx context.Context, id string) (*Manifest, error) {
 	name := c.backupPrefix(id) + manifestObject
-	o, err := c.st.Open(ctx, name)
+	data, err := readObject(ctx, c.st, name)
 	if errors.Is(err, ErrNotFound) {
 		return nil, fmt.Errorf("backup %s: %w", id, ErrNotFound)
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		data, err = c.vault.reveal(name, data)
 	}
-	data, err := readWhole(o, name)
-	if err = errors.Join(err, o.Close()); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	m, err := decodeManifest(data, id)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgincr/pgincr/pkg/keys"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
@@ -42,7 +43,11 @@ type Cluster struct {
 	st     Store
 	prefix string // of all its objects
 	d      *decompressor
+	vault  *vault // nil: not encrypted
 }
+
+// name is the cluster's name in the repository.
+func (c *Cluster) name() string { return strings.TrimSuffix(c.prefix, "/") }
 
 // rootCreator is a Store whose root has to be made once.
 type rootCreator interface {
@@ -50,9 +55,9 @@ type rootCreator interface {
 }
 
 // Init creates the entry. Doing it again for the same system identifier is harmless and
-// gives created=false; for another one it is an error of type *SystemIdentifierError. The
-// commit point is the appearance of cluster.json.
-func Init(ctx context.Context, st Store, info ClusterInfo) (c *Cluster, created bool, err error) {
+// gives created=false; for another one it is an error of type *SystemIdentifierError. With
+// Encryption among the options a new entry is encrypted. The commit point is the appearance of cluster.json.
+func Init(ctx context.Context, st Store, info ClusterInfo, options ...Option) (c *Cluster, created bool, err error) {
 	info.Format = FormatVersion
 	if err := info.verify(); err != nil {
 		return nil, false, err
@@ -62,17 +67,17 @@ func Init(ctx context.Context, st Store, info ClusterInfo) (c *Cluster, created 
 			return nil, false, err
 		}
 	}
-	data, err := seal(info)
-	if err != nil {
-		return nil, false, fmt.Errorf("cluster %s: %w", info.Name, err)
-	}
-	c, err = OpenCluster(ctx, st, info.Name)
+	o := optionsOf(options)
+	c, err = OpenCluster(ctx, st, info.Name, options...)
 	if errors.Is(err, ErrNotFound) {
-		err = putBytes(ctx, st, info.Name+"/"+clusterObject, data)
+		c, err = create(ctx, st, info, o.encryption)
 		created = err == nil
-		if created || errors.Is(err, ErrExists) { // somebody else's was quicker
-			c, err = OpenCluster(ctx, st, info.Name)
+		if errors.Is(err, ErrExists) { // somebody else's was quicker
+			c, err = OpenCluster(ctx, st, info.Name, options...)
 		}
+	}
+	if err == nil && o.encryption != nil && c.vault == nil {
+		err = &KeyError{Cluster: info.Name, Reason: ErrNotEncrypted}
 	}
 	if err != nil {
 		return nil, false, err
@@ -87,13 +92,45 @@ func Init(ctx context.Context, st Store, info ClusterInfo) (c *Cluster, created 
 	return c, created, nil
 }
 
-// OpenCluster opens an entry, or fails with ErrNotFound.
-func OpenCluster(ctx context.Context, st Store, name string) (*Cluster, error) {
+// create writes a new entry, its keyring before it.
+func create(ctx context.Context, st Store, info ClusterInfo, e *Encryption) (*Cluster, error) {
+	c := &Cluster{Info: info, st: st, prefix: info.Name + "/"}
+	data, err := seal(info)
+	if err != nil {
+		return nil, fmt.Errorf("cluster %s: %w", info.Name, err)
+	}
+	name := c.prefix + clusterObject
+	if e != nil {
+		ring, d, err := keys.New(info.Name, e.Recipients, e.Passphrase)
+		if err != nil {
+			return nil, err
+		}
+		// A ring has a place of its own: one that no entry leads to is in nobody's way. It is
+		// never removed here, because an entry whose creation is reported as failed may exist.
+		first := ring.Generations[0].ID
+		if err := c.storeRing(ctx, first, d); err != nil {
+			return nil, err
+		}
+		c.vault = &vault{ring: ring, systemID: info.SystemIdentifier}
+		if data, err = c.vault.conceal(name, data); err != nil {
+			return nil, err
+		}
+	}
+	if err := putBytes(ctx, st, name, data); err != nil {
+		return nil, err
+	}
+	c.d, err = newDecompressor()
+	return c, err
+}
+
+// OpenCluster opens an entry, or fails with ErrNotFound. Credentials among the options are
+// needed for an encrypted entry, and refused for another: *KeyError.
+func OpenCluster(ctx context.Context, st Store, name string, options ...Option) (*Cluster, error) {
 	if err := VerifyClusterName(name); err != nil {
 		return nil, err
 	}
 	c := &Cluster{st: st, prefix: name + "/"}
-	if err := readSealed(ctx, st, c.prefix+clusterObject, &c.Info); err != nil {
+	if err := c.open(ctx, optionsOf(options).credentials); err != nil {
 		if errors.Is(err, ErrNotFound) {
 			return nil, fmt.Errorf("cluster %s is not in repository %s: %w", name, st, ErrNotFound)
 		}
@@ -106,8 +143,38 @@ func OpenCluster(ctx context.Context, st Store, name string) (*Cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s%s: %w: %w", c.prefix, clusterObject, ErrCorrupt, err)
 	}
+	if c.vault != nil {
+		c.vault.systemID = c.Info.SystemIdentifier
+	}
 	c.d, err = newDecompressor()
 	return c, err
+}
+
+// open reads cluster.json and, where that is encrypted, opens the keyring first.
+func (c *Cluster) open(ctx context.Context, with keys.Credentials) error {
+	name := c.prefix + clusterObject
+	data, err := readObject(ctx, c.st, name)
+	if err != nil {
+		return err
+	}
+	if format, _ := sealedFormat(data); format == EncryptedFormat {
+		var d secretDocument
+		if err := unsealFormat(data, EncryptedFormat, &d); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		if c.vault, err = c.openRing(ctx, d.Generation, with); err != nil {
+			return err
+		}
+		if data, err = c.vault.reveal(name, data); err != nil {
+			return err
+		}
+	} else if with.Given() {
+		return &KeyError{Cluster: c.name(), Reason: ErrNotEncrypted}
+	}
+	if err := unseal(data, &c.Info); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 // SystemIdentifierError: the entry belongs to another cluster.
@@ -148,10 +215,19 @@ func (c *Cluster) backupPrefix(id string) string { return c.prefix + backupsPref
 
 // backupHeader identifies an object of a backup.
 func (c *Cluster) backupHeader(id string, kind objectKind, number uint32) objectHeader {
-	return objectHeader{Kind: kind, Number: number, SystemID: c.Info.SystemIdentifier, Name: id}
+	return c.header(objectHeader{Kind: kind, Number: number, Name: id})
 }
 
 // walHeader identifies a WAL file or map, in the archive or in a backup.
 func (c *Cluster) walHeader(kind objectKind, name string) objectHeader {
-	return objectHeader{Kind: kind, SystemID: c.Info.SystemIdentifier, Name: name}
+	return c.header(objectHeader{Kind: kind, Name: name})
+}
+
+// header makes h one of this cluster.
+func (c *Cluster) header(h objectHeader) objectHeader {
+	h.vault = c.vault
+	if h.Encrypted = c.vault != nil; !h.Encrypted {
+		h.SystemID = c.Info.SystemIdentifier
+	}
+	return h
 }

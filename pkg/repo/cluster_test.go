@@ -72,9 +72,9 @@ func TestNewerFormat(t *testing.T) {
 		intact := st.Bytes(object)
 		newer := bytes.Clone(intact)
 		if strings.HasSuffix(object, ".json") {
-			newer = reseal(intact, `"format": 1`, `"format": 2`)
+			newer = reseal(intact, `"format": 1`, `"format": 3`)
 		} else {
-			newer[11] = 2
+			newer[11] = 3
 			copy(newer[120:128], binarySum(newer[:120]))
 		}
 		st.Damage(object, newer)

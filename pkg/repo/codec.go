@@ -36,8 +36,14 @@ func newCompressor(z Compression) (*compressor, error) {
 // is, which spares the reader the work.
 const gainShift = 5
 
-// append compresses raw behind what dst holds and says how it did.
+// append compresses raw behind what dst holds and says how it did. The result has room for a
+// tag, so that it can be encrypted where it is.
 func (c *compressor) append(dst, raw []byte) ([]byte, Codec) {
+	dst, codec := c.compress(dst, raw)
+	return slices.Grow(dst, tagSize), codec
+}
+
+func (c *compressor) compress(dst, raw []byte) ([]byte, Codec) {
 	have := len(dst)
 	most := len(raw) - len(raw)>>gainShift - 1
 	switch c.codec {

@@ -30,12 +30,7 @@ func openEnvelope(
 	if err != nil {
 		return nil, err
 	}
-	fr, err := newFrameReader(o, o.Size(), name)
-	if err == nil {
-		if err = fr.header.expect(want); err != nil {
-			err = fmt.Errorf("%s: %w", name, err)
-		}
-	}
+	fr, err := newFrameReader(o, o.Size(), name, want)
 	if err != nil {
 		return nil, errors.Join(err, o.Close())
 	}

@@ -52,6 +52,13 @@ const (
 // header and off where the frame begins: both enter the header's own checksum.
 func (f frameHeader) put(b []byte, objectSum uint64, off int64) {
 	b = b[:frameHeaderSize]
+	f.putFields(b)
+	binary.BigEndian.PutUint64(b[offFrameSum:], f.Sum)
+	binary.BigEndian.PutUint64(b[offFrameCheck:], frameCheck(b, objectSum, off))
+}
+
+// putFields writes what stands before the payload's checksum.
+func (f frameHeader) putFields(b []byte) {
 	binary.BigEndian.PutUint32(b, frameMagic)
 	b[offFrameKind] = byte(f.Kind)
 	b[offFrameCodec] = byte(f.Codec)
@@ -60,8 +67,6 @@ func (f frameHeader) put(b []byte, objectSum uint64, off int64) {
 	binary.BigEndian.PutUint32(b[offFrameStored:], f.Stored)
 	binary.BigEndian.PutUint32(b[offFrameCount:], f.Count)
 	binary.BigEndian.PutUint32(b[offFrameFirst:], f.First)
-	binary.BigEndian.PutUint64(b[offFrameSum:], f.Sum)
-	binary.BigEndian.PutUint64(b[offFrameCheck:], frameCheck(b, objectSum, off))
 }
 
 // frameCheck computes the checksum of a frame header: of the object header's checksum, the
@@ -74,13 +79,13 @@ func frameCheck(b []byte, objectSum uint64, off int64) uint64 {
 	return xxhash.Sum64(buf[:])
 }
 
-// parseFrameHeader reads and verifies the header of the frame at off.
-func parseFrameHeader(b []byte, objectSum uint64, off int64) (frameHeader, error) {
+// parseFrameHeader reads and verifies the header of the frame at off of the object that bind is of.
+func parseFrameHeader(b []byte, bind *binding, off int64) (frameHeader, error) {
 	if len(b) < frameHeaderSize {
 		return frameHeader{}, fmt.Errorf("%w: frame header: %d bytes, want %d", ErrCorrupt, len(b), frameHeaderSize)
 	}
 	if binary.BigEndian.Uint32(b) != frameMagic ||
-		binary.BigEndian.Uint64(b[offFrameCheck:]) != frameCheck(b, objectSum, off) {
+		binary.BigEndian.Uint64(b[offFrameCheck:]) != frameCheck(b, bind.sum, off) {
 		return frameHeader{}, fmt.Errorf("%w: frame header: checksum does not match", ErrCorrupt)
 	}
 	f := frameHeader{
@@ -95,11 +100,11 @@ func parseFrameHeader(b []byte, objectSum uint64, off int64) (frameHeader, error
 	if b[offFrameZero] != 0 || b[offFrameZero+1] != 0 {
 		return frameHeader{}, fmt.Errorf("%w: frame header: reserved bytes are not zero", ErrCorrupt)
 	}
-	return f, f.verify()
+	return f, f.verify(bind.overhead())
 }
 
-// verify refuses what no writer produces.
-func (f frameHeader) verify() error {
+// verify refuses what no writer produces. overhead is what encryption adds to a payload, or 0.
+func (f frameHeader) verify(overhead uint32) error {
 	limit := uint32(MaxFrame)
 	if f.Kind == frameEntries {
 		limit = maxIndexBlock
@@ -111,7 +116,7 @@ func (f frameHeader) verify() error {
 		return fmt.Errorf("%w: frame header: codec %d", ErrCorrupt, f.Codec)
 	case f.Raw > limit:
 		return fmt.Errorf("%w: frame header: %d bytes, more than %d", ErrCorrupt, f.Raw, limit)
-	case f.Stored > f.Raw || f.Codec == CodecNone && f.Stored != f.Raw:
+	case f.Stored < overhead || f.Stored-overhead > f.Raw || f.Codec == CodecNone && f.Stored-overhead != f.Raw:
 		return fmt.Errorf("%w: frame header: %d bytes stored for %d", ErrCorrupt, f.Stored, f.Raw)
 	}
 	return nil

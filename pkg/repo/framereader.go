@@ -2,6 +2,7 @@ package repo
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,38 +17,38 @@ const readAhead = 256 << 10
 type frameReader struct {
 	r      *bufio.Reader
 	name   string // for messages
-	header objectHeader
-	objSum uint64
+	bind   *binding
 	size   int64
 	off    int64 // of the next frame
 	frames uint32
 	tail   end // of what was read so far
 	ended  bool
+	blind  bool // payloads are verified and not decrypted, for who cannot
 	whole  bool // the last frame's header was right: next can go on although the payload was not
 	stored end  // what the end frame says
 	buf    []byte
 	head   [frameHeaderSize]byte
 }
 
-// newFrameReader reads the object's header.
-func newFrameReader(r io.ReaderAt, size int64, name string) (*frameReader, error) {
+// newFrameReader reads the object's header, which must be want.
+func newFrameReader(r io.ReaderAt, size int64, name string, want objectHeader) (*frameReader, error) {
 	fr := &frameReader{name: name, size: size}
-	return fr, fr.start(io.NewSectionReader(r, 0, size))
+	return fr, fr.start(io.NewSectionReader(r, 0, size), want)
 }
 
-// start reads the object's header from r, which gives the whole object.
-func (fr *frameReader) start(r io.Reader) error {
+// start reads the object's header, which must be want, from r, which gives the whole object.
+func (fr *frameReader) start(r io.Reader, want objectHeader) error {
 	fr.r = bufio.NewReaderSize(r, int(min(readAhead, max(fr.size, 16))))
-	b := make([]byte, objectHeaderSize)
+	b := make([]byte, want.size())
 	n, err := io.ReadFull(fr.r, b)
 	if err != nil && !isShort(err) {
 		return fmt.Errorf("%s: %w", fr.name, err)
 	}
-	fr.header, fr.objSum, err = parseObjectHeader(b[:n])
+	fr.bind, err = want.open(fr.name, b[:n])
 	if err != nil {
 		return fmt.Errorf("%s: %w", fr.name, err)
 	}
-	fr.off = objectHeaderSize
+	fr.off = fr.bind.start
 	return nil
 }
 
@@ -83,7 +84,7 @@ func (fr *frameReader) read() (frameHeader, []byte, error) {
 	if err != nil && !isShort(err) {
 		return frameHeader{}, nil, err
 	}
-	h, err := parseFrameHeader(fr.head[:n], fr.objSum, fr.off)
+	h, err := parseFrameHeader(fr.head[:n], fr.bind, fr.off)
 	if err != nil {
 		return h, nil, err
 	}
@@ -97,6 +98,7 @@ func (fr *frameReader) read() (frameHeader, []byte, error) {
 		}
 		return h, nil, err
 	}
+	at := fr.off
 	fr.off += frameHeaderSize + int64(h.Stored)
 	if h.Kind != frameEnd {
 		fr.whole = true
@@ -107,7 +109,11 @@ func (fr *frameReader) read() (frameHeader, []byte, error) {
 	if err := h.verifyPayload(fr.buf); err != nil {
 		return h, nil, err
 	}
-	return h, fr.buf, nil
+	if fr.blind && h.Kind != frameEnd {
+		return h, nil, nil
+	}
+	payload, err := fr.bind.open(h, fr.buf, at)
+	return h, payload, err
 }
 
 // end checks the end frame against what was read.
@@ -124,4 +130,25 @@ func (fr *frameReader) end(h frameHeader, payload []byte) error {
 	}
 	fr.ended, fr.stored = true, e
 	return nil
+}
+
+// walk reads to the end without decrypting anything but the end frame, and tells what that says
+// of the content.
+func (fr *frameReader) walk(ctx context.Context) (content, error) {
+	fr.blind = true
+	for {
+		if err := ctx.Err(); err != nil {
+			return content{}, err
+		}
+		h, _, err := fr.next()
+		if errors.Is(err, io.EOF) {
+			return content{Size: fr.stored.Raw, Sum: fr.stored.Sum}, nil
+		}
+		if err == nil && h.Kind != frameBytes {
+			err = fmt.Errorf("%s: %w: not a frame of bytes", fr.name, ErrCorrupt)
+		}
+		if err != nil {
+			return content{}, err
+		}
+	}
 }

@@ -43,7 +43,7 @@ func parseEnd(b []byte) (end, error) {
 type frameWriter struct {
 	w      ObjectWriter
 	name   string // in the store
-	objSum uint64 // checksum of the object's header
+	bind   *binding
 	off    int64
 	all    *xxhash.Digest // over every byte
 	frames uint32
@@ -52,7 +52,7 @@ type frameWriter struct {
 
 // newFrameWriter begins an object.
 func newFrameWriter(ctx context.Context, st Store, name string, h objectHeader) (*frameWriter, error) {
-	b, err := h.marshal()
+	b, bind, err := h.begin(name)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func newFrameWriter(ctx context.Context, st Store, name string, h objectHeader) 
 	if err != nil {
 		return nil, err
 	}
-	fw := &frameWriter{w: w, name: name, all: xxhash.New(), objSum: binary.BigEndian.Uint64(b[offHeaderSum:])}
+	fw := &frameWriter{w: w, name: name, all: xxhash.New(), bind: bind}
 	if err := fw.write(b); err != nil {
 		return nil, errors.Join(err, w.Abort())
 	}
@@ -77,14 +77,19 @@ func (fw *frameWriter) write(b []byte) error {
 }
 
 // append writes a frame. buf is frameHeaderSize bytes of room followed by the payload; the
-// header's Stored and Sum are filled here.
+// header's Stored and Sum are filled here. In an encrypted object the payload is encrypted in
+// place, and tagSize bytes of capacity spare a copy.
 func (fw *frameWriter) append(h *frameHeader, buf []byte) error {
 	h.Stored = uint32(len(buf) - frameHeaderSize)
-	h.Sum = xxhash.Sum64(buf[frameHeaderSize:])
-	if err := h.verify(); err != nil {
+	buf, err := fw.bind.seal(h, buf, fw.off)
+	if err == nil {
+		err = h.verify(fw.bind.overhead())
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", fw.name, err)
 	}
-	h.put(buf, fw.objSum, fw.off)
+	h.Sum = xxhash.Sum64(buf[frameHeaderSize:])
+	h.put(buf, fw.bind.sum, fw.off)
 	if err := fw.write(buf); err != nil {
 		return err
 	}
@@ -101,7 +106,7 @@ func (fw *frameWriter) append(h *frameHeader, buf []byte) error {
 func (fw *frameWriter) commit(ctx context.Context, sum uint64) (Object, error) {
 	fw.tail.Sum = sum
 	h := frameHeader{Kind: frameEnd, Raw: endSize, Count: fw.frames}
-	buf := append(make([]byte, frameHeaderSize, frameHeaderSize+endSize), fw.tail.marshal()...)
+	buf := append(make([]byte, frameHeaderSize, frameHeaderSize+endSize+tagSize), fw.tail.marshal()...)
 	if err := fw.append(&h, buf); err != nil {
 		return Object{}, errors.Join(err, fw.w.Abort())
 	}

@@ -124,7 +124,7 @@ func FuzzFrameHeader(f *testing.F) {
 			b = bytes.Clone(b[:frameHeaderSize])
 			binary.BigEndian.PutUint64(b[offFrameCheck:], frameCheck(b, objectSum, off))
 		}
-		h, err := parseFrameHeader(b, objectSum, off)
+		h, err := parseFrameHeader(b, &binding{sum: objectSum}, off)
 		if err != nil {
 			if !errors.Is(err, ErrCorrupt) {
 				t.Fatal(err)
@@ -260,7 +260,11 @@ func FuzzObject(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fr, err := newFrameReader(bytes.NewReader(data), int64(len(data)), "object")
+		want := testHeader(kindIndex)
+		if len(data) > offHeaderKind+3 {
+			want.Kind = objectKind(data[offHeaderKind+3])
+		}
+		fr, err := newFrameReader(bytes.NewReader(data), int64(len(data)), "object", want)
 		for err == nil {
 			var h frameHeader
 			var payload []byte

@@ -97,8 +97,8 @@ func goldenBackup(
 }
 
 // writeGolden fills a store with one object of each kind and gives what the relation holds.
-func writeGolden(ctx context.Context, st repo.Store, z repo.Compression) error {
-	c, _, err := repo.Init(ctx, st, goldenInfo())
+func writeGolden(ctx context.Context, st repo.Store, z repo.Compression, options ...repo.Option) error {
+	c, _, err := repo.Init(ctx, st, goldenInfo(), options...)
 	if err != nil {
 		return err
 	}
@@ -173,6 +173,13 @@ func TestGoldenRead(t *testing.T) {
 	must(t, err)
 	c, err := repo.OpenCluster(ctx, st, "main")
 	must(t, err)
+	readGolden(t, c)
+}
+
+// readGolden reads all there is.
+func readGolden(t *testing.T, c *repo.Cluster) {
+	t.Helper()
+	ctx := t.Context()
 	if want := goldenInfo(); c.Info.SystemIdentifier != want.SystemIdentifier || c.Info.Geometry != want.Geometry {
 		t.Errorf("%+v", c.Info)
 	}
@@ -250,7 +257,7 @@ func TestGoldenDocument(t *testing.T) {
 	fresh := dump.ReplaceAllFunc(doc, func(block []byte) []byte {
 		seen++
 		name := string(dump.FindSubmatch(block)[1])
-		data, err := os.ReadFile(filepath.Join(goldenDir, name))
+		data, err := os.ReadFile(goldenPath(t, name))
 		must(t, err)
 		text := string(data)
 		if !strings.HasSuffix(name, ".json") {
@@ -263,9 +270,24 @@ func TestGoldenDocument(t *testing.T) {
 	} else if d := cmp.Diff(string(doc), string(fresh)); d != "" {
 		t.Errorf("run the tests of this package with -update (-document +golden files):\n%s", d)
 	}
-	if seen < 5 {
+	if seen < 8 {
 		t.Errorf("%d dumps", seen)
 	}
+}
+
+// goldenPath finds the file that a dump is of. Those of the encrypted cluster begin with encrypted/.
+func goldenPath(t *testing.T, name string) string {
+	t.Helper()
+	rest, isEncrypted := strings.CutPrefix(name, "encrypted/")
+	if !isEncrypted {
+		return filepath.Join(goldenDir, name)
+	}
+	found, err := filepath.Glob(filepath.Join(encryptedGoldenDir, strings.ReplaceAll(rest, "{ring}", "*")))
+	must(t, err)
+	if len(found) != 1 {
+		t.Fatalf("%s: %q", name, found)
+	}
+	return found[0]
 }
 
 // shortDump is a hexadecimal dump in which lines of zeros are a star, as hexdump prints them.

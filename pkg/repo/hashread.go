@@ -27,9 +27,11 @@ func (r *BackupReader) hashes(ctx context.Context, pack, first, count uint32, ds
 
 // hashes is BackupReader.hashes on the open object.
 func (o *cachedObject) hashes(first, count uint32, dst []uint64) ([]uint64, error) {
-	begin := objectHeaderSize + int64(first/hashBlock)*hashStride
-	end := objectHeaderSize + int64((uint64(first)+uint64(count)-1)/hashBlock+1)*hashStride
-	end = min(end, o.Size()-frameHeaderSize-endSize)
+	tag := int64(o.bind.overhead())
+	stride := hashStride + tag
+	begin := o.bind.start + int64(first/hashBlock)*stride
+	end := o.bind.start + int64((uint64(first)+uint64(count)-1)/hashBlock+1)*stride
+	end = min(end, o.Size()-frameHeaderSize-endSize-tag)
 	if begin >= end {
 		return nil, fmt.Errorf("%w: the object ends before", ErrCorrupt)
 	}
@@ -39,8 +41,8 @@ func (o *cachedObject) hashes(first, count uint32, dst []uint64) ([]uint64, erro
 	}
 	skip := first % hashBlock
 	next := first - skip
-	for off := begin; len(b) > 0 && count > 0; off += hashStride {
-		h, err := parseFrameHeader(b, o.objSum, off)
+	for off := begin; len(b) > 0 && count > 0; off += stride {
+		h, err := parseFrameHeader(b, o.bind, off)
 		if err != nil {
 			return nil, err
 		}
@@ -52,13 +54,16 @@ func (o *cachedObject) hashes(first, count uint32, dst []uint64) ([]uint64, erro
 		if err := h.verifyPayload(payload); err != nil {
 			return nil, err
 		}
+		if payload, err = o.bind.open(h, payload, off); err != nil {
+			return nil, err
+		}
 		for i := skip; i < h.Count && count > 0; i++ {
 			dst = append(dst, binary.BigEndian.Uint64(payload[i*8:]))
 			count--
 		}
 		skip = 0
 		next += h.Count
-		b = b[min(hashStride, len(b)):]
+		b = b[min(int(stride), len(b)):]
 	}
 	if count > 0 {
 		return nil, fmt.Errorf("%w: %d hashes are missing", ErrCorrupt, count)

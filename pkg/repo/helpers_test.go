@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"path"
 	"testing"
 	"time"
 
@@ -300,4 +302,18 @@ func readAll(ctx context.Context, c *repo.Cluster, id string) (map[string][]byte
 		files[name], err = readWAL(ctx, ch.Backups[0].OpenWAL, name)
 	}
 	return files, errors.Join(err, ch.Close())
+}
+
+// fsWalk gives every file.
+func fsWalk(root fs.FS, f func(name string, data []byte) error) error {
+	return fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(root, name)
+		if err != nil || path.Ext(name) == ".key" {
+			return err
+		}
+		return f(name, data)
+	})
 }

@@ -197,19 +197,19 @@ func TestFrameHeaderRefuses(t *testing.T) {
 		change(&h)
 		b := make([]byte, frameHeaderSize)
 		h.put(b, 1, 2)
-		if _, err := parseFrameHeader(b, 1, 2); !errors.Is(err, ErrCorrupt) {
+		if _, err := parseFrameHeader(b, &binding{sum: 1}, 2); !errors.Is(err, ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	b := make([]byte, frameHeaderSize)
 	good.put(b, 1, 2)
-	if h, err := parseFrameHeader(b, 1, 2); err != nil || h != good {
+	if h, err := parseFrameHeader(b, &binding{sum: 1}, 2); err != nil || h != good {
 		t.Errorf("%+v, %v", h, err)
 	}
-	if _, err := parseFrameHeader(b, 1, 3); !errors.Is(err, ErrCorrupt) {
+	if _, err := parseFrameHeader(b, &binding{sum: 1}, 3); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("in another place: %v", err)
 	}
-	if _, err := parseFrameHeader(b, 3, 2); !errors.Is(err, ErrCorrupt) {
+	if _, err := parseFrameHeader(b, &binding{sum: 3}, 2); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("in another object: %v", err)
 	}
 }

@@ -30,12 +30,9 @@ type indexReader struct {
 func newIndexReader(
 	o ObjectReader, d *decompressor, name string, want objectHeader, g pg.Geometry,
 ) (*indexReader, error) {
-	fr, err := newFrameReader(o, o.Size(), name)
+	fr, err := newFrameReader(o, o.Size(), name, want)
 	if err != nil {
 		return nil, errors.Join(err, o.Close())
-	}
-	if err := fr.header.expect(want); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), o.Close())
 	}
 	return &indexReader{o: o, fr: fr, d: d, g: g, sum: xxhash.New()}, nil
 }

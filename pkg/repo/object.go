@@ -8,7 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// FormatVersion is the format that this version writes, and the newest it reads.
+// FormatVersion is the format of what is not encrypted.
 const FormatVersion = 1
 
 // objectMagic opens every binary object.
@@ -51,6 +51,49 @@ type objectHeader struct {
 	Number   uint32 // of a pack and its hashes, from 1; else 0
 	SystemID uint64
 	Name     string // backup id, or the name of the WAL file or map
+	// Encrypted: a key block follows, and the system identifier stands in no header.
+	Encrypted bool
+
+	vault *vault // that encrypts or decrypts the object
+}
+
+// size is that of the header with the key block.
+func (h objectHeader) size() int64 {
+	if h.Encrypted {
+		return objectHeaderSize + keyBlockSize
+	}
+	return objectHeaderSize
+}
+
+// begin gives the bytes that an object called name in the store begins with.
+func (h objectHeader) begin(name string) ([]byte, *binding, error) {
+	b, err := h.marshal()
+	if err != nil || !h.Encrypted {
+		return b, &binding{sum: sumOf(b), start: objectHeaderSize}, err
+	}
+	block, bind, err := h.vault.create(h.Kind, name, b)
+	return append(b, block...), bind, err
+}
+
+// open verifies that b, the beginning of the object called name in the store, is that of the
+// object with this header, and finds its keys.
+func (h objectHeader) open(name string, b []byte) (*binding, error) {
+	found, sum, err := parseObjectHeader(b)
+	if err == nil {
+		err = found.expect(h)
+	}
+	if err != nil || !h.Encrypted {
+		return &binding{sum: sum, start: objectHeaderSize}, err
+	}
+	return h.vault.open(h.Kind, name, b[:objectHeaderSize], b[objectHeaderSize:])
+}
+
+// sumOf is the checksum of a header, or nothing of none.
+func sumOf(b []byte) uint64 {
+	if len(b) < objectHeaderSize {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b[offHeaderSum:])
 }
 
 // Layout of an object header: magic, version, kind, number, zero, system identifier, name,
@@ -73,6 +116,9 @@ func (h objectHeader) marshal() ([]byte, error) {
 	b := make([]byte, objectHeaderSize)
 	copy(b, objectMagic)
 	binary.BigEndian.PutUint32(b[offHeaderVersion:], FormatVersion)
+	if h.Encrypted {
+		binary.BigEndian.PutUint32(b[offHeaderVersion:], EncryptedFormat)
+	}
 	binary.BigEndian.PutUint32(b[offHeaderKind:], uint32(h.Kind))
 	binary.BigEndian.PutUint32(b[offHeaderNumber:], h.Number)
 	binary.BigEndian.PutUint64(b[offHeaderSystem:], h.SystemID)
@@ -92,14 +138,15 @@ func parseObjectHeader(b []byte) (h objectHeader, sum uint64, err error) {
 	}
 	sum = binary.BigEndian.Uint64(b[offHeaderSum:])
 	intact := sum == xxhash.Sum64(b[:offHeaderSum])
-	switch v := binary.BigEndian.Uint32(b[offHeaderVersion:]); {
-	case v > FormatVersion && intact:
+	v := binary.BigEndian.Uint32(b[offHeaderVersion:])
+	switch {
+	case v > EncryptedFormat && intact:
 		return h, 0, fmt.Errorf("format %d: %w", v, ErrNewer)
-	case v > FormatVersion:
+	case v > EncryptedFormat:
 		return h, 0, fmt.Errorf("format %d: %w, or damaged: %w", v, ErrNewer, ErrCorrupt)
 	case !intact:
 		return h, 0, fmt.Errorf("%w: header: checksum does not match", ErrCorrupt)
-	case v != FormatVersion:
+	case v < FormatVersion:
 		return h, 0, fmt.Errorf("%w: format %d", ErrCorrupt, v)
 	}
 	name, rest, _ := bytes.Cut(b[offHeaderName:offHeaderSum], []byte{0})
@@ -111,12 +158,18 @@ func parseObjectHeader(b []byte) (h objectHeader, sum uint64, err error) {
 		Number:   binary.BigEndian.Uint32(b[offHeaderNumber:]),
 		SystemID: binary.BigEndian.Uint64(b[offHeaderSystem:]),
 		Name:     string(name),
+
+		Encrypted: v == EncryptedFormat,
 	}, sum, nil
 }
 
 // expect fails unless h is the header of the object that is wanted.
 func (h objectHeader) expect(want objectHeader) error {
 	switch {
+	case h.Encrypted && !want.Encrypted:
+		return fmt.Errorf("%w: it is encrypted, which its cluster is not", ErrCorrupt)
+	case !h.Encrypted && want.Encrypted:
+		return fmt.Errorf("%w: it is not encrypted, as all of its cluster is", ErrCorrupt)
 	case h.Kind != want.Kind || h.Number != want.Number:
 		return fmt.Errorf("%w: it is %s %d, want %s %d", ErrCorrupt, h.Kind, h.Number, want.Kind, want.Number)
 	case h.Name != want.Name:

@@ -39,8 +39,8 @@ func (k objectKey) name() string {
 // cachedObject is an open object.
 type cachedObject struct {
 	ObjectReader
-	cache  *objectCache
-	objSum uint64 // checksum of its header
+	cache *objectCache
+	bind  *binding
 
 	users int    // guarded by the cache's mu
 	used  uint64 // when, by the cache's clock
@@ -147,18 +147,15 @@ func openVerified(ctx context.Context, st Store, name string, want objectHeader)
 	if err != nil {
 		return nil, missing(name, err)
 	}
-	b := make([]byte, objectHeaderSize)
+	b := make([]byte, want.size())
 	if err := readAt(o, b, 0); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), o.Close())
 	}
-	h, sum, err := parseObjectHeader(b)
-	if err == nil {
-		err = h.expect(want)
-	}
+	bind, err := want.open(name, b)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", name, err), o.Close())
 	}
-	return &cachedObject{ObjectReader: o, objSum: sum}, nil
+	return &cachedObject{ObjectReader: o, bind: bind}, nil
 }
 
 // readAt fills b, or fails with ErrCorrupt when the object ends before.
@@ -174,7 +171,7 @@ func readAt(o ObjectReader, b []byte, off int64) error {
 }
 
 // frame reads the frame f into b, which has room for f.Stored bytes, verifies it and gives
-// its payload.
+// its payload, decrypted.
 func (o *cachedObject) frame(f *Frame, b []byte) ([]byte, error) {
 	if f.Offset > o.Size()-int64(f.Stored) {
 		return nil, fmt.Errorf("%w: the pack ends at %d", ErrCorrupt, o.Size())
@@ -182,7 +179,7 @@ func (o *cachedObject) frame(f *Frame, b []byte) ([]byte, error) {
 	if err := readAt(o, b, f.Offset); err != nil {
 		return nil, err
 	}
-	h, err := parseFrameHeader(b, o.objSum, f.Offset)
+	h, err := parseFrameHeader(b, o.bind, f.Offset)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +187,10 @@ func (o *cachedObject) frame(f *Frame, b []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the index means another frame", ErrCorrupt)
 	}
 	payload := b[frameHeaderSize:]
-	return payload, h.verifyPayload(payload)
+	if err := h.verifyPayload(payload); err != nil {
+		return nil, err
+	}
+	return o.bind.open(h, payload, f.Offset)
 }
 
 // header is what the frame's own header says.

@@ -95,7 +95,7 @@ func (p *PackWriter) open(ctx context.Context, withHashes bool) error {
 		if err != nil {
 			return err
 		}
-		p.hashes = &hashWriter{fw: fw, sum: xxhash.New(), buf: make([]byte, frameHeaderSize, hashStride)}
+		p.hashes = &hashWriter{fw: fw, sum: xxhash.New(), buf: make([]byte, frameHeaderSize, hashStride+tagSize)}
 	}
 	return nil
 }

@@ -100,15 +100,12 @@ func (s *scan) object(ctx context.Context, o Object) error {
 	}
 	all := xxhash.New()
 	fr := &frameReader{name: name, size: o.Size}
-	if err := fr.start(io.TeeReader(io.NewSectionReader(r, 0, o.Size), all)); err != nil {
-		return err
-	}
 	want, err := s.headerOf(o.Name)
-	if err == nil {
-		err = fr.header.expect(want)
-	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
+	}
+	if err := fr.start(io.TeeReader(io.NewSectionReader(r, 0, o.Size), all), want); err != nil {
+		return err
 	}
 	if want.Kind == kindPack {
 		err = s.pack(ctx, fr, want.Number)
@@ -177,7 +174,7 @@ func (s *scan) pack(ctx context.Context, fr *frameReader, number uint32) error {
 		o, err := s.v.c.st.Open(ctx, name)
 		if err == nil {
 			defer func() { _ = o.Close() }() // only read
-			hashes.fr, err = newFrameReader(o, o.Size(), name)
+			hashes.fr, err = newFrameReader(o, o.Size(), name, s.v.c.backupHeader(s.m.ID, kindHashes, number))
 		}
 		if err != nil {
 			hashes.fr = nil // it is reported when its own turn comes

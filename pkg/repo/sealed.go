@@ -48,18 +48,21 @@ func seal(v any) ([]byte, error) {
 func appendSum(b []byte) []byte { return fmt.Appendf(b, "%0*x", sumDigits, xxhash.Sum64(b)) }
 
 // unseal verifies a sealed document and decodes it into v, strictly.
-func unseal(data []byte, v any) error {
+func unseal(data []byte, v any) error { return unsealFormat(data, FormatVersion, v) }
+
+// unsealFormat is unseal for a document of another format.
+func unsealFormat(data []byte, want int, v any) error {
 	format, hasFormat := sealedFormat(data)
 	body, intact := sealedBody(data)
 	switch {
-	case hasFormat && format > FormatVersion && intact:
+	case hasFormat && format > EncryptedFormat && intact:
 		return fmt.Errorf("format %d: %w", format, ErrNewer)
-	case hasFormat && format > FormatVersion:
+	case hasFormat && format > EncryptedFormat:
 		return fmt.Errorf("format %d: %w, or damaged: %w", format, ErrNewer, ErrCorrupt)
 	case !intact:
 		return fmt.Errorf("%w: checksum does not match", ErrCorrupt)
-	case format != FormatVersion:
-		return fmt.Errorf("%w: no format", ErrCorrupt)
+	case format != want:
+		return fmt.Errorf("%w: format %d, want %d", ErrCorrupt, format, want)
 	}
 	d := json.NewDecoder(bytes.NewReader(append(bytes.Clone(body), "\n}"...)))
 	d.DisallowUnknownFields()
@@ -97,20 +100,14 @@ func sealedFormat(data []byte) (format int, ok bool) {
 	return format, n > 0 && rest[0] != '0' && n < len(rest) && rest[n] == ','
 }
 
-// readSealed loads the object called name into v.
-func readSealed(ctx context.Context, st Store, name string, v any) error {
+// readObject gives the bytes of the small object called name.
+func readObject(ctx context.Context, st Store, name string) ([]byte, error) {
 	o, err := st.Open(ctx, name)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	data, err := readWhole(o, name)
-	if err = errors.Join(err, o.Close()); err != nil {
-		return err
-	}
-	if err := unseal(data, v); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
+	return data, errors.Join(err, o.Close())
 }
 
 // readWhole reads a small object.

@@ -67,14 +67,14 @@ func (f *Frame) verifyFrame() error {
 		return fmt.Errorf("frame of codec %d", f.Codec)
 	case f.Raw == 0 || f.Raw > MaxFrame:
 		return fmt.Errorf("frame of %d bytes", f.Raw)
-	case f.Stored < frameHeaderSize || f.Stored-frameHeaderSize > f.Raw:
+	case f.Stored < frameHeaderSize || f.Stored-frameHeaderSize > f.Raw+tagSize:
 		return fmt.Errorf("frame of %d bytes stored in %d", f.Raw, f.Stored)
 	}
 	return nil
 }
 
 // maxStored bounds what a frame takes in a pack.
-const maxStored = frameHeaderSize + MaxFrame
+const maxStored = frameHeaderSize + MaxFrame + tagSize
 
 // verifyBytes checks a KindFile.
 func (f *File) verifyBytes() error {

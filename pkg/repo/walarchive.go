@@ -73,11 +73,16 @@ func (a *WALArchive) Put(ctx context.Context, name string, r io.Reader) error {
 	return nil
 }
 
-// content reads an object through, which verifies it, and tells what it holds.
+// content reads an object through, which verifies it, and tells what it holds. Who may not
+// read its frames verifies them as they are stored.
 func (a *WALArchive) content(ctx context.Context, object string, h objectHeader) (content, error) {
 	r, err := openEnvelope(ctx, a.c.st, a.c.d, object, h)
 	if err != nil {
 		return content{}, err
+	}
+	if r.fr.bind.locked != nil {
+		c, err := r.fr.walk(ctx)
+		return c, errors.Join(err, r.Close())
 	}
 	_, err = io.Copy(io.Discard, r)
 	return r.total, errors.Join(err, r.Close())

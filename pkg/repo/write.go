@@ -170,7 +170,11 @@ func (b *BackupWriter) Commit(ctx context.Context, m *Manifest) error {
 	if err != nil {
 		return fmt.Errorf("backup %s: %w", b.id, err)
 	}
-	if err := putBytes(ctx, b.c.st, b.prefix+manifestObject, data); err != nil {
+	name := b.prefix + manifestObject
+	if data, err = b.c.vault.conceal(name, data); err != nil {
+		return err
+	}
+	if err := putBytes(ctx, b.c.st, name, data); err != nil {
 		return err
 	}
 	b.done = true
