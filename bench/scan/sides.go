@@ -27,6 +27,7 @@ import (
 const (
 	blockSize = 8192
 	partSize  = 64 << 20 // what one worker scans at a time, as in a backup
+	waiting   = 64       // pieces that wait for a worker, as in a backup
 )
 
 var relation = regexp.MustCompile(`^[1-9][0-9]*(_(fsm|vm|init))?(\.[1-9][0-9]*)?$`)
@@ -108,40 +109,57 @@ func probe(files []string, piece, step int64) (taken int, err error) {
 	return taken, nil
 }
 
-// scan scans the files as a backup does in which nothing changed: parts of files by some
+// piece is what one worker scans at a time.
+type piece struct {
+	path     string
+	from, to pg.BlockNumber
+	blocks   pg.BlockNumber // of the file
+}
+
+// scan scans the files as a backup does in which nothing changed: pieces of files by some
 // workers. Directories are walked meanwhile.
 func scan(paths []string, jobs int, hash bool) (int, error) {
 	g, ctx := errgroup.WithContext(context.Background())
-	g.SetLimit(jobs)
 	rules := pagescan.Rules{BlockSize: blockSize, Since: math.MaxUint64, HashAll: hash}
 	var taken atomic.Int64
+	pieces := make(chan piece, waiting)
+	for range jobs {
+		g.Go(func() error {
+			for p := range pieces {
+				parent := pagescan.Parent{Blocks: p.blocks}
+				if hash {
+					parent.Hashes = make([]uint64, p.blocks)
+				}
+				st, err := scanPart(ctx, rules, p, parent)
+				if err != nil {
+					return err
+				}
+				taken.Add(int64(st.Taken))
+			}
+			return nil
+		})
+	}
 	err := walk(paths, func(path string, size int64) {
 		blocks := pg.BlockNumber(size / blockSize)
-		parent := pagescan.Parent{Blocks: blocks}
-		if hash {
-			parent.Hashes = make([]uint64, blocks)
-		}
 		for from := pg.BlockNumber(0); from < blocks; from += partSize / blockSize {
-			g.Go(func() error {
-				st, err := scanPart(ctx, rules, path, from, min(blocks, from+partSize/blockSize), parent)
-				taken.Add(int64(st.Taken))
-				return err
-			})
+			select {
+			case pieces <- piece{path, from, min(blocks, from+partSize/blockSize), blocks}:
+			case <-ctx.Done():
+			}
 		}
 	})
+	close(pieces)
 	err = errors.Join(err, g.Wait())
 	return int(taken.Load()), err
 }
 
-func scanPart(ctx context.Context, rules pagescan.Rules, path string, from, to pg.BlockNumber,
-	parent pagescan.Parent,
-) (pagescan.Stats, error) {
-	f, err := os.Open(path)
+func scanPart(ctx context.Context, rules pagescan.Rules, p piece, parent pagescan.Parent) (pagescan.Stats, error) {
+	f, err := os.Open(p.path)
 	if err != nil {
 		return pagescan.Stats{}, err
 	}
 	var set pagemap.Set
-	st, err := rules.Scan(ctx, f, from, to, parent, &set)
+	st, err := rules.Scan(ctx, f, p.from, p.to, parent, &set)
 	return st, errors.Join(err, f.Close())
 }
 

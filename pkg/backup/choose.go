@@ -132,7 +132,7 @@ func (c *chooser) checksumsChanged() string {
 		return ""
 	}
 	return fmt.Sprintf("data checksums were switched since the parent (version %d, now %d), "+
-		"which rewrites pages without a trace in WAL or page LSNs",
+		"which rewrites pages without a trace in WAL or page LSNs (hazard L22)",
 		c.parent.ChecksumVersion, c.control.ChecksumVersion)
 }
 

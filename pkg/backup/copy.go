@@ -36,6 +36,10 @@ type copier struct {
 // partBlocks is how much of a file one worker takes at a time: 64 MiB of 8 kB pages.
 const partBlocks = 8192
 
+// waitingParts is how many parts wait for a worker: enough that walk and workers need not wake each other for
+// every small file.
+const waitingParts = 64
+
 // copied is the outcome of a copy.
 type copied struct {
 	tally
@@ -48,7 +52,7 @@ type copied struct {
 
 // run copies everything except global/pg_control.
 func (c *copier) run(ctx context.Context) (copied, error) {
-	parts, walked := make(chan part), make(chan struct{})
+	parts, walked := make(chan part, waitingParts), make(chan struct{})
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		defer close(parts)

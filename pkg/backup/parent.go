@@ -49,19 +49,20 @@ type position struct {
 	version int // server_version_num
 }
 
-// unusable says why a backup cannot be the parent of one that begins at p, or "".
+// unusable says why a backup cannot be the parent of one that begins at p, or "". Where it is one of the
+// hazards in docs/hazards.md, it says which.
 func (p *position) unusable(m *repo.Manifest) string {
 	switch {
 	case m.Status != repo.StatusOK:
 		return "its status is " + m.Status
 	case m.SystemIdentifier != p.control.SystemIdentifier:
-		return fmt.Sprintf("its system identifier is %d, the server's is %d",
+		return fmt.Sprintf("its system identifier is %d, the server's is %d (hazard L26)",
 			m.SystemIdentifier, p.control.SystemIdentifier)
 	case m.PGVersion/10000 != p.version/10000 || m.CatalogVersion != p.control.CatalogVersion:
-		return fmt.Sprintf("it is of PostgreSQL %d with catalog version %d, the server is %d with %d",
+		return fmt.Sprintf("it is of PostgreSQL %d with catalog version %d, the server is %d with %d (hazard L26)",
 			m.PGVersion/10000, m.CatalogVersion, p.version/10000, p.control.CatalogVersion)
 	case m.Geometry != p.control.Geometry:
-		return fmt.Sprintf("block, segment and WAL segment sizes changed from %v to %v",
+		return fmt.Sprintf("block, segment and WAL segment sizes changed from %v to %v (hazard L25)",
 			m.Geometry, p.control.Geometry)
 	}
 	if why := p.offLine(m); why != "" {
@@ -69,16 +70,16 @@ func (p *position) unusable(m *repo.Manifest) string {
 	}
 	switch {
 	case p.start < m.StartLSN:
-		return fmt.Sprintf("this backup starts at %s, before its start at %s", p.start, m.StartLSN)
+		return fmt.Sprintf("this backup starts at %s, before its start at %s (hazard L25)", p.start, m.StartLSN)
 	case p.start >= m.StopLSN:
 		return ""
 	case !p.standby:
 		return fmt.Sprintf("this backup starts at %s, before its end at %s: "+
-			"the server's WAL was reset", p.start, m.StopLSN)
+			"the server's WAL was reset (hazard L25)", p.start, m.StopLSN)
 	case p.control.MinRecoveryPoint < m.StopLSN:
 		// Its pages may be of any moment up to its end. A restore has to replay at least that
 		// far, but the server does so only to its own minimum recovery point.
-		return fmt.Sprintf("the standby has only written pages up to %s, it ends at %s",
+		return fmt.Sprintf("the standby has only written pages up to %s, it ends at %s (hazard L27)",
 			p.control.MinRecoveryPoint, m.StopLSN)
 	}
 	return ""
@@ -98,10 +99,10 @@ func (p *position) offLine(m *repo.Manifest) string {
 	}
 	switch {
 	case !p.history.Contains(m.Timeline, m.StopLSN):
-		return fmt.Sprintf("its end at %s on timeline %d is not in the history of timeline %d",
+		return fmt.Sprintf("its end at %s on timeline %d is not in the history of timeline %d (hazard L23)",
 			m.StopLSN, m.Timeline, p.history.Timeline)
 	case !p.history.SameLine(theirs, m.Timeline, m.StopLSN):
-		return fmt.Sprintf("its timeline %d has another history than the server's", m.Timeline)
+		return fmt.Sprintf("its timeline %d has another history than the server's (hazard L23)", m.Timeline)
 	}
 	return ""
 }

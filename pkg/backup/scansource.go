@@ -43,10 +43,10 @@ func (s *scanSource) changed(ctx context.Context, t *target, f *os.File, from, t
 	rules := s.rules
 	rules.Keep = cold
 	recorded := t.parent.Versions[0].Identity
-	if !sameFile(recorded, t.identity) {
+	if !pagescan.Continued(recorded, t.identity) {
 		// Another file under the same name may hold pages whose LSNs were written
 		// elsewhere: CREATE DATABASE by file copy keeps those of the template, a
-		// relation number may come again. Only the content tells.
+		// relation number may come again, an older copy may have been put back. Only the content tells.
 		rules.HashAll = true
 	}
 	parent := pagescan.Parent{Blocks: t.parentBlocks}
@@ -81,13 +81,6 @@ func (s *scanSource) count(stats pagescan.Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.stats.Add(stats)
-}
-
-// sameFile says that two descriptions are of one file, written or not. Without birth times nothing
-// proves it: inode numbers are given out again.
-func sameFile(a, b repo.Identity) bool {
-	return a.BirthTime != 0 && a.BirthTime == b.BirthTime &&
-		a.Device == b.Device && a.Inode == b.Inode
 }
 
 // onceHashes makes the page hashes of a parent's file available to all parts, loaded by the first

@@ -2,7 +2,9 @@ package pagescan
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,4 +50,10 @@ func seek(f *os.File, off, to int64, whence int) (int64, error) {
 		return 0, &os.PathError{Op: "seek", Path: f.Name(), Err: err}
 	}
 	return min(got, to), nil
+}
+
+// sparse says whether a file may have holes: it occupies less than its size.
+func sparse(st fs.FileInfo) bool {
+	sys, ok := st.Sys().(*syscall.Stat_t)
+	return !ok || sys.Blocks*512 < sys.Size
 }

@@ -4,6 +4,7 @@ package pagescan
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 )
 
@@ -21,6 +22,8 @@ func (populator) populate([]byte) {}
 func (populator) close()          {}
 
 func nextData(_ *os.File, from, to int64) (data, hole int64, err error) { return from, to, nil }
+
+func sparse(fs.FileInfo) bool { return false }
 
 // Identify tells only the size.
 func Identify(f *os.File) (Written, error) {

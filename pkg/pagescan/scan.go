@@ -21,6 +21,9 @@ const windowSize = 16 << 20
 // setting, which is 128 KiB unless someone set it.
 const aheadWindows = 2
 
+// smallRange is how many bytes are read rather than mapped: to map and to unmap costs as much as to copy so many.
+const smallRange = 128 << 10
+
 // bufferSize is how much is read at once. A large request makes the kernel read ahead as much as the
 // device takes at once, whatever its read-ahead setting is (page_cache_sync_ra, mm/readahead.c).
 const bufferSize = 1 << 20
@@ -49,7 +52,11 @@ func (r Rules) Scan(ctx context.Context, f *os.File, from, to pg.BlockNumber, pa
 		f:      f, blocks: blocks, end: end,
 	}
 	defer s.pages.close()
-	err = s.extents(ctx, from, known)
+	if sparse(st) {
+		err = s.extents(ctx, from, known)
+	} else {
+		err = s.windows(ctx, from, min(known, s.end))
+	}
 	if known < s.end {
 		s.stats.Unknown += uint64(s.end - known)
 		s.take(known, s.end-known)
@@ -152,10 +159,10 @@ func (s *scanner) drop(cold []pagecache.Span) {
 	pagecache.Drop(s.f, cold)
 }
 
-// window looks at the pages of one window: mapped when all of it is in the page cache, else
+// window looks at the pages of one window: mapped when all of it is in the page cache and it is worth it, else
 // by reading, which reads ahead better than faults do.
 func (s *scanner) window(from, to pg.BlockNumber, cold []pagecache.Span) error {
-	if len(cold) == 0 {
+	if len(cold) == 0 && int64(to-from)*int64(s.BlockSize) > smallRange {
 		from += s.mapped(from, to)
 		return s.read(from, to)
 	}

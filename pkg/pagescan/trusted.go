@@ -1,6 +1,10 @@
 package pagescan
 
-import "time"
+import (
+	"time"
+
+	"github.com/pgincr/pgincr/pkg/repo"
+)
 
 // TrustMargin is how long before the parent's start a file must have been
 // written last to be trusted. It covers timestamps of two seconds' granularity, and a
@@ -31,6 +35,23 @@ func Trusted(now, parentStarted time.Time, recorded, current Written) bool {
 		recorded.Inode != 0 &&
 		past(current.BirthTime) && past(current.ChangeTime) && past(current.ModTime) &&
 		!now.Before(parentStarted)
+}
+
+// Continued says that a file is the one that was recorded, and that whatever happened to it since was
+// done as a server does it: not at all, or by writing. Page LSNs say what a server changed; about
+// a file that somebody copied, restored or rolled back they say nothing.
+//
+// A write sets both times to the same moment, later than all before. So a modification time that lies apart from
+// the change time was set (cp -p, rsync -t, touch), by somebody who may have
+// written old pages; a change time before the recorded one is that of a file system rolled back to a
+// snapshot, or of a clock set back. That a copy was put in place is not seen any more once
+// the server has written to the file. Without birth times nothing proves that it is the same file: inode
+// numbers are given out again.
+func Continued(recorded, current repo.Identity) bool {
+	same := recorded.BirthTime != 0 && recorded.BirthTime == current.BirthTime &&
+		recorded.Device == current.Device && recorded.Inode == current.Inode
+	return same && (recorded == current ||
+		current.ChangeTime > recorded.ChangeTime && current.ModTime == current.ChangeTime)
 }
 
 // ClockStepped says whether the wall clock was set between two readings of time.Now in

@@ -93,6 +93,46 @@ func TestTrusted(t *testing.T) {
 	}
 }
 
+// A file goes on being the recorded one when it was left alone or written to, and is another one when
+// anything else happened to it.
+func TestContinued(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*repo.Identity)
+		want   bool
+	}{
+		{"untouched", func(*repo.Identity) {}, true},
+		{"written", func(i *repo.Identity) { i.ModTime, i.ChangeTime = at(-time.Hour), at(-time.Hour) }, true},
+		{"L12 made anew", func(i *repo.Identity) { i.Inode, i.BirthTime = 78, at(-time.Hour) }, false},
+		{"L15 its inode number given out again", func(i *repo.Identity) { i.BirthTime = at(-time.Hour) }, false},
+		{"on another device", func(i *repo.Identity) { i.Device = 9 }, false},
+		{"no birth times", func(i *repo.Identity) { i.BirthTime = 0 }, false},
+		{"L28 older content copied into it, with its time", func(i *repo.Identity) {
+			i.ModTime, i.ChangeTime = at(2*time.Hour), at(-time.Hour)
+		}, false},
+		{"L28 content copied into it, its time kept", func(i *repo.Identity) { i.ChangeTime = at(-time.Hour) }, false},
+		{"L28 newer content copied into it, with its time", func(i *repo.Identity) {
+			i.ModTime, i.ChangeTime = at(-time.Hour), at(-2*time.Hour)
+		}, false},
+		{"L28 rolled back to a snapshot", func(i *repo.Identity) {
+			i.ModTime, i.ChangeTime = at(2*time.Hour), at(2*time.Hour)
+		}, false},
+		{"written by a clock set back", func(i *repo.Identity) {
+			i.ModTime, i.ChangeTime = at(time.Hour+1), at(time.Hour+1)
+		}, false},
+	} {
+		current := quiet().Identity
+		c.change(&current)
+		if got := Continued(quiet().Identity, current); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+	none := repo.Identity{Device: 1, Inode: 2}
+	if Continued(none, none) {
+		t.Error("two files without birth times are taken for the same")
+	}
+}
+
 // No history of writes, whatever the clock does, makes a file trusted that was written after the
 // parent looked at it, as long as the clock does not show the very same instant again.
 func TestTrustedNeverLosesAWrite(t *testing.T) {
