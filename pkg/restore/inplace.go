@@ -24,6 +24,8 @@ type existing struct {
 	marker *marker           // of a restore that did not finish
 	wal    string            // where the link pg_wal leads, "" if it is none
 	spaces map[pg.OID]string // where the links in pg_tblspc lead
+	// devices are the file systems of directories that were asked for.
+	devices map[string]uint64
 }
 
 // lookInPlace proves that a directory may be rewritten as the cluster of a
@@ -36,7 +38,7 @@ func lookInPlace(target string, m *repo.Manifest) (*existing, error) {
 	if !errors.As(err, &te) || te.Problem != NotEmpty && te.Problem != HalfRestored {
 		return nil, err
 	}
-	e := &existing{dir: target, spaces: map[pg.OID]string{}}
+	e := &existing{dir: target, spaces: map[pg.OID]string{}, devices: map[string]uint64{}}
 	if err := e.readMarker(); err != nil {
 		return nil, err
 	}

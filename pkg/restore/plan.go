@@ -27,7 +27,8 @@ type Plan struct {
 	Space    []Space `json:"space"`
 }
 
-// Space compares what one file system is asked for with what it has.
+// Space compares what one file system is asked for with what it has. What an in-place restore
+// writes over is not asked for.
 type Space struct {
 	Dirs      []string `json:"directories"` // of this restore that lie on it
 	NeedBytes int64    `json:"need_bytes"`
@@ -36,8 +37,8 @@ type Space struct {
 	HaveFiles int64    `json:"have_files"` // -1: without limit
 }
 
-// usage is what will be written to one place.
-type usage struct{ bytes, files int64 }
+// usage is what will be written to one place, and what of it an in-place restore finds there.
+type usage struct{ bytes, files, haveBytes, haveFiles int64 }
 
 // plan is a chain that has been looked through, and found to be restorable.
 type plan struct {
@@ -89,6 +90,10 @@ func newPlan(ctx context.Context, chain *repo.Chain, o *Options, e *existing) (*
 		at := p.usage[p.layout.placeOf(key+"/")]
 		at.bytes += u.bytes
 		at.files += u.files
+		if e.stays(key, p.layout) {
+			at.bytes -= u.haveBytes
+			at.files -= u.haveFiles
+		}
 	}
 	for _, link := range links {
 		p.Tablespaces = append(p.Tablespaces, pg.TablespaceLink{OID: link.OID, Path: p.layout.spaces[link.OID]})
@@ -127,7 +132,9 @@ func (p *plan) count(cf *repo.ChainFile, byLink map[string]*usage) error {
 		byLink[key] = u
 	}
 	u.files++
-	u.bytes += roundUp(f.Size-holes, fsBlock)
+	need := roundUp(f.Size-holes, fsBlock)
+	u.bytes += need
+	p.old.credit(u, f.Path, need)
 	return nil
 }
 
