@@ -28,6 +28,9 @@ e2e: servers ## the binary against real servers, test by test
 soak: servers ## random histories for 10 minutes (MINUTES=60 for longer)
 	PGINCR_HISTORY_MINUTES=$(or $(MINUTES),10) go test -v -count=1 -timeout 0 -run TestHistories ./e2e
 
+kill-restores: servers ## kill a hundred restores of each kind (KILLS=500 for more)
+	PGINCR_RESTORE_KILLS=$(or $(KILLS),100) go test -v -count=1 -timeout 0 -run TestKilledRestore ./e2e
+
 bench: ## Go benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./pkg/...
 
