@@ -2,7 +2,7 @@
 SHELL := /bin/bash -o pipefail
 lint := go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build servers test race lint fuzz e2e soak bench demo docs snapshot packages clean help
+.PHONY: build servers test race lint fuzz e2e soak kill-restores bench demo docs snapshot packages clean help
 
 build: ## bin/pgincr, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
