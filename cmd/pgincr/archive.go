@@ -92,7 +92,7 @@ func (*archiveGetCommand) Help() string {
 
 // Run implements the command. errNotArchived is the only error with exit code 1.
 func (c *archiveGetCommand) Run(ctx context.Context, p *program) error {
-	cluster, err := p.openCluster(ctx)
+	cluster, err := p.openReadable(ctx)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ func exitCode(err error, recovery bool) int {
 	var findings *findingsError
 	var connect *server.ConnectError
 	var option *restore.OptionError
+	var key *repo.KeyError
 	switch {
 	case err == nil:
 		return exitDone
@@ -52,7 +53,7 @@ func exitCode(err error, recovery bool) int {
 		return exitUsage
 	case errors.As(err, &connect) && connect.Cause == server.BadSettings:
 		return exitUsage
-	case errors.As(err, &option):
+	case errors.As(err, &option), errors.As(err, &key):
 		return exitUsage
 	case errors.As(err, &findings):
 		return exitFindings

@@ -19,6 +19,7 @@ type grammar struct {
 	Verify      verifyCommand      `cmd:"" help:"Prove that backups can be restored, without restoring them."`
 	ArchivePush archivePushCommand `cmd:"" name:"archive-push" help:"Store a WAL file and its page map: for archive_command."`
 	ArchiveGet  archiveGetCommand  `cmd:"" name:"archive-get" help:"Fetch a WAL file: for restore_command."`
+	Key         keyCommand         `cmd:"" help:"Manage the keys of an encrypted cluster."`
 	Pagemap     pagemapCommand     `cmd:"" help:"Look at page maps, or make those that are missing."`
 	Report      reportCommand      `cmd:"" help:"Draw the backups of a cluster on one HTML page."`
 	ShowConfig  configCommand      `cmd:"" name:"config" help:"Show where the values of flags come from."`
@@ -37,7 +38,8 @@ type commonFlags struct {
 	Quiet     bool       `short:"q" help:"Print warnings and errors only; goes before --verbose."`
 	Verbose   bool       `short:"v" help:"Print more."`
 	LogFormat string     `placeholder:"FORMAT" enum:"text, json" default:"text" help:"Messages on stderr as ${enum} (default: ${default})."`
-	Help      helpFlag   `short:"?" help:"Show help and exit."`
+	keyFlags  `embed:""`
+	Help      helpFlag `short:"?" help:"Show help and exit."`
 }
 
 // flagGroups divide the flags in help texts.

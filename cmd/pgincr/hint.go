@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/pgincr/pgincr/pkg/backup"
+	"github.com/pgincr/pgincr/pkg/keys"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/restore"
 	"github.com/pgincr/pgincr/pkg/server"
@@ -84,7 +85,10 @@ func repoHint(err error) string {
 	var absent *missingBackupError
 	var other *repo.SystemIdentifierError
 	var archived *archivedError
+	var key *repo.KeyError
 	switch {
+	case errors.As(err, &key):
+		return keyHint(key)
 	case errors.As(err, &archived):
 		return "two servers archive into this cluster, or one was set back: give each its own --cluster"
 	case errors.As(err, &missing):
@@ -105,6 +109,23 @@ func repoHint(err error) string {
 		return "make room and run it again; what was written has been removed"
 	case errors.Is(err, fs.ErrPermission):
 		return "run pgincr as the user that owns the cluster's files, usually postgres"
+	}
+	return ""
+}
+
+// keyHint covers keys that are missing, wrong or too weak.
+func keyHint(e *repo.KeyError) string {
+	switch {
+	case errors.Is(e, keys.ErrNoKey):
+		return "name the private key with --identity, or give the passphrase with --passphrase-file, " +
+			"--passphrase-command or " + passphraseVariable
+	case errors.Is(e, keys.ErrWrongKey):
+		return "pgincr key list, run with a key that fits, shows the public keys of those that do"
+	case errors.Is(e, keys.ErrNotPermitted):
+		return "run it where a key of scope all is at hand, and name that with --identity"
+	case errors.Is(e, repo.ErrNotEncrypted):
+		return "a new cluster is encrypted by pgincr init with --recipient or --encrypt-passphrase; one that is not needs " +
+			"no key, and if it was encrypted before, somebody has replaced its entry"
 	}
 	return ""
 }

@@ -35,9 +35,23 @@ func (p *program) openCluster(ctx context.Context) (*repo.Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := repo.OpenCluster(ctx, st, p.common.Cluster)
+	with, err := p.credentials()
+	if err != nil {
+		return nil, err
+	}
+	c, err := repo.OpenCluster(ctx, st, p.common.Cluster, repo.WithCredentials(with))
 	if errors.Is(err, repo.ErrNotFound) {
 		return nil, &missingClusterError{Repo: st.String(), Cluster: p.common.Cluster}
+	}
+	return c, err
+}
+
+// openReadable opens the entry for a command that reads pages or WAL, and refuses keys that do not, before
+// anything is begun.
+func (p *program) openReadable(ctx context.Context) (*repo.Cluster, error) {
+	c, err := p.openCluster(ctx)
+	if err == nil {
+		err = c.VerifyReadsData()
 	}
 	return c, err
 }

@@ -111,7 +111,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return fmt.Errorf("path of this program: %w", err)
 	}
-	cluster, err := p.openCluster(ctx)
+	cluster, err := p.openReadable(ctx)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,17 @@ func walRestoreCommand(executable string, c *commonFlags) string {
 	if c.Config != "" {
 		words = append(words, "--config", absolute(string(c.Config)))
 	}
+	for _, file := range c.Identity {
+		if file != "" {
+			words = append(words, "--identity", absolute(file))
+		}
+	}
+	if c.PassphraseFile != "" {
+		words = append(words, "--passphrase-file", absolute(c.PassphraseFile))
+	}
+	if c.PassphraseCommand != "" {
+		words = append(words, "--passphrase-command", c.PassphraseCommand)
+	}
 	for i, w := range words {
 		words[i] = strings.ReplaceAll(shellQuote(w), "%", "%%")
 	}

@@ -58,7 +58,7 @@ func (b *verifiedBackup) add(p verifiedProblem) {
 
 // Run implements the command.
 func (c *verifyCommand) Run(ctx context.Context, p *program) error {
-	cluster, err := p.openCluster(ctx)
+	cluster, err := p.openReadable(ctx)
 	if err != nil {
 		return err
 	}

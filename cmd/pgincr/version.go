@@ -36,10 +36,11 @@ type versionDocument struct {
 	Formats  map[string]format `json:"formats"`
 }
 
-// format names the versions of a stored format that this program reads, and the one it writes.
+// format names the versions of a stored format that this program reads, and those it writes.
 type format struct {
-	Read  []int `json:"read"`
-	Write int   `json:"write"`
+	Read      []int `json:"read"`
+	Write     int   `json:"write"`
+	Encrypted int   `json:"write_encrypted"` // in encrypted clusters
 }
 
 // Run implements the command.
@@ -48,7 +49,9 @@ func (c *versionCommand) Run(p *program) error {
 		Version:  buildVersion(),
 		Go:       runtime.Version(),
 		Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Formats:  map[string]format{"repository": {Read: []int{repo.FormatVersion}, Write: repo.FormatVersion}},
+		Formats: map[string]format{"repository": {
+			Read: []int{repo.FormatVersion, repo.EncryptedFormat}, Write: repo.FormatVersion, Encrypted: repo.EncryptedFormat,
+		}},
 	}
 	for major := server.OldestMajor; major <= server.NewestMajor; major++ {
 		v.Servers = append(v.Servers, major)
@@ -56,6 +59,6 @@ func (c *versionCommand) Run(p *program) error {
 	if c.JSON {
 		return p.printJSON(v)
 	}
-	return p.printf("pgincr %s (%s, %s)\nPostgreSQL %d to %d, repository format %d\n", v.Version, v.Go,
-		v.Platform, server.OldestMajor, server.NewestMajor, v.Formats["repository"].Write)
+	return p.printf("pgincr %s (%s, %s)\nPostgreSQL %d to %d, repository format %d (encrypted: %d)\n", v.Version, v.Go,
+		v.Platform, server.OldestMajor, server.NewestMajor, repo.FormatVersion, repo.EncryptedFormat)
 }

@@ -35,10 +35,10 @@ func (r *Ring) next() *Ring {
 	return &n
 }
 
-// Add gives the document with one recipient more.
-func (r *Ring) Add(d *Document, who Recipient) (*Document, error) {
+// Add gives the document with more recipients.
+func (r *Ring) Add(d *Document, who ...Recipient) (*Document, error) {
 	n := r.next()
-	n.Recipients = append(n.Recipients, who)
+	n.Recipients = append(n.Recipients, who...)
 	return n.Seal(d.Passphrase)
 }
 

@@ -56,7 +56,8 @@ type rootCreator interface {
 
 // Init creates the entry. Doing it again for the same system identifier is harmless and
 // gives created=false; for another one it is an error of type *SystemIdentifierError. With
-// Encryption among the options a new entry is encrypted. The commit point is the appearance of cluster.json.
+// Encryption among the options a new entry is encrypted; with credentials only, none is made. The
+// commit point is the appearance of cluster.json.
 func Init(ctx context.Context, st Store, info ClusterInfo, options ...Option) (c *Cluster, created bool, err error) {
 	info.Format = FormatVersion
 	if err := info.verify(); err != nil {
@@ -69,6 +70,9 @@ func Init(ctx context.Context, st Store, info ClusterInfo, options ...Option) (c
 	}
 	o := optionsOf(options)
 	c, err = OpenCluster(ctx, st, info.Name, options...)
+	if errors.Is(err, ErrNotFound) && o.credentials.Given() && o.encryption == nil {
+		return nil, false, &KeyError{Cluster: info.Name, Reason: ErrNotEncrypted}
+	}
 	if errors.Is(err, ErrNotFound) {
 		c, err = create(ctx, st, info, o.encryption)
 		created = err == nil

@@ -323,3 +323,27 @@ func reframe(object []byte, off int) {
 	}
 	copy(object[off+32:], binarySum(append(sum, object[off:off+32]...)))
 }
+
+// The largest frame that does not compress, longer by its tag, is read back.
+func TestLargestEncryptedFrame(t *testing.T) {
+	ctx := t.Context()
+	e := newEncrypted(t, newTestStore(t), testInfo())
+	want := make([]byte, repo.MaxFrame)
+	for i := range want {
+		want[i] = byte(i * i >> 7)
+	}
+	b, err := e.owner.CreateBackup(ctx, fullID, repo.Compression{})
+	must(t, err)
+	w := b.NewPackWriter()
+	f, err := plain(ctx, w, "large", want)
+	must(t, err)
+	must(t, errors.Join(w.Close(ctx), b.AppendFile(ctx, f), b.PutControl(ctx, make([]byte, 8192))))
+	m := testManifest(fullID, "", 0x2000028)
+	m.WAL.Segments = nil
+	must(t, b.Commit(ctx, m))
+	got, err := readAll(ctx, e.owner, fullID)
+	must(t, err)
+	if !bytes.Equal(got["large"], want) {
+		t.Error("it is not what was written")
+	}
+}

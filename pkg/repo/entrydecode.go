@@ -160,7 +160,7 @@ func (s *entryState) readFrame(r *entryReader, f *Frame) {
 	if f.Raw = prev.Raw; flags&frameSameRaw == 0 {
 		f.Raw = uint32(r.uvarint(MaxFrame))
 	}
-	f.Stored = uint32(r.uvarint(MaxFrame)) + frameHeaderSize
+	f.Stored = uint32(r.uvarint(MaxFrame+tagSize)) + frameHeaderSize
 	f.Sum = r.uint64()
 	switch {
 	case flags&frameNoHashes != 0 && flags&frameNextHash != 0 || flags&frameReserved != 0:

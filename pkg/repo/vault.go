@@ -26,7 +26,7 @@ type KeyError struct {
 func (e *KeyError) Error() string {
 	switch {
 	case errors.Is(e.Reason, ErrNotEncrypted):
-		return fmt.Sprintf("cluster %s: a key was given, but the repository's entry is not encrypted", e.Cluster)
+		return fmt.Sprintf("cluster %s: a key was given, but its entry in the repository is not encrypted", e.Cluster)
 	case errors.Is(e.Reason, keys.ErrNotPermitted):
 		return fmt.Sprintf("cluster %s: %s", e.Cluster, e.Reason)
 	}
