@@ -139,7 +139,7 @@ func (r *Ring) Generation(id ID) *Generation {
 }
 
 // ReadsData says whether pages and WAL can be read, and the ring be changed.
-func (r *Ring) ReadsData() bool { return r.Current().Private != "" }
+func (r *Ring) ReadsData() bool { return r.Generations[0].Private != "" }
 
 // maxGenerations bounds a ring.
 const maxGenerations = 10_000
