@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures the restore of a chain against its floor, a copy of the same data
-# directory, and against pg_combinebackup.
+# directory, and against pg_combinebackup; and an in-place restore after about one page in a hundred
+# has changed.
 #
 # usage: bench/restore.sh        from the top of the tree
 #
@@ -69,7 +70,13 @@ as "$dir/pgincr" list >&2
 id=$("$dir/pgincr" list --json | tr ',' '\n' | sed -n 's/.*"id": *"\([^"]*-I\)".*/\1/p' | tail -1)
 as "$dir/pgincr" backup -D "$dir/data" -c fast -j "$jobs" -q
 full=$("$dir/pgincr" list --json | tr ',' '\n' | sed -n 's/.*"id": *"\([^"]*-F\)".*/\1/p' | tail -1)
+# About one page in a hundred changes: an accounts page has 61 rows, 100000 × scale / 61 pages in all.
+as "$bin/psql" -qc "UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid IN
+  (SELECT (random() * 100000 * $scale)::int FROM generate_series(1, 16 * $scale))"
+as "$dir/pgincr" backup --incremental -D "$dir/data" -c fast -j "$jobs" -q
+later=$("$dir/pgincr" list --json | tr ',' '\n' | sed -n 's/.*"id": *"\([^"]*-I\)".*/\1/p' | tail -1)
 as "$bin/pg_ctl" -D "$dir/data" -w stop >/dev/null
+as "$dir/pgincr" restore "$full" -D "$dir/before" -j "$jobs" -q
 as "$dir/pgincr" restore "$id" -D "$dir/reference" -j "$jobs" -q
 sync -f "$dir"
 
@@ -77,15 +84,17 @@ side_copy() { cp -r "$dir/reference" "$dir/out" && sync -f "$dir/out"; }
 side_chain() { "$dir/pgincr" restore "$id" -D "$dir/out" -j "$jobs" -q; }
 side_full() { "$dir/pgincr" restore "$full" -D "$dir/out" -j "$jobs" -q; }
 side_native() { "$bin/pg_combinebackup" -o "$dir/out" "${native[@]}"; }
-sides=(copy chain full native)
+side_inplace() { "$dir/pgincr" restore "$later" -D "$dir/out" --delta -j "$jobs" -q; }
+sides=(copy chain full inplace native)
 
 declare -A wall cpu
 for ((run = 1; run <= runs; run++)); do
   for side in "${sides[@]}"; do
     rm -rf "$dir/out"
+    [[ $side != inplace ]] || cp -a "$dir/before" "$dir/out"
     sync -f "$dir"
     TIMEFORMAT='%R %U %S'
-    t=$({ time as bash -c "$(declare -f "side_$side"); dir='$dir' id='$id' full='$full' jobs=$jobs bin='$bin' native=(${native[*]}); side_$side" >&2; } 2>&1 | tail -1)
+    t=$({ time as bash -c "$(declare -f "side_$side"); dir='$dir' id='$id' full='$full' later='$later' jobs=$jobs bin='$bin' native=(${native[*]}); side_$side" >&2; } 2>&1 | tail -1)
     read -r real user sys <<<"$t"
     wall[$side]+="$real "
     cpu[$side]+="$(awk -v a="$user" -v b="$sys" 'BEGIN { print a + b }') "
