@@ -61,13 +61,13 @@ func (s *scanSource) changed(ctx context.Context, t *target, f *os.File, from, t
 		step = limitedScan / pg.BlockNumber(rules.BlockSize)
 	}
 	for ; from < to; from += min(step, to-from) {
-		n := min(step, to-from)
-		if err := s.limit.wait(ctx, int(n)*int(rules.BlockSize)); err != nil {
-			return err
-		}
-		stats, err := rules.Scan(ctx, f, from, from+n, parent, set)
+		stats, err := rules.Scan(ctx, f, from, from+min(step, to-from), parent, set)
 		s.count(stats)
 		if err != nil {
+			return err
+		}
+		// What was read counts, not holes, nor what a truncated file does not have any more.
+		if err := s.limit.wait(ctx, int(stats.Looked)*int(rules.BlockSize)); err != nil {
 			return err
 		}
 	}
