@@ -24,8 +24,8 @@ type window struct {
 }
 
 // Offline tools, settings that change, files that are put in place: a chain of incrementals, each by LSN and by
-// hash on the one before, over one window after the other. Every one of them is byte for byte what the source was, but for
-// hints where the LSN decided; the last one is started and passes all judges.
+// hash on the one before, over one window after the other. Every one of them is byte for byte what the source
+// was, but for hints where the LSN decided; the last one is started and passes all judges.
 func TestWindows(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
@@ -134,7 +134,7 @@ func windows() []window {
 			change: func(h *stage) {
 				h.set("wal_level = minimal", "max_wal_senders = 0", "wal_skip_threshold = 0")
 				h.do(`CREATE TABLE new AS SELECT i, repeat('y', 100) v FROM generate_series(1, 5000) i`,
-					`BEGIN; CREATE TABLE copied (i int, v text); INSERT INTO copied SELECT * FROM new; CREATE INDEX ON copied (i); COMMIT`,
+					`BEGIN; CREATE TABLE copied (LIKE new); INSERT INTO copied SELECT * FROM new; CREATE INDEX ON copied (i); COMMIT`,
 					`BEGIN; TRUNCATE old; INSERT INTO old SELECT * FROM new; COMMIT`, `REINDEX TABLE old`)
 				h.set("wal_level = replica", "max_wal_senders = 10")
 			},
@@ -165,7 +165,9 @@ func windows() []window {
 				h.do(`UPDATE t SET pad = 'after' WHERE id BETWEEN 300 AND 330`)
 			},
 		},
-		putBack(), ragged(), {name: "L30 whole again", change: func(h *stage) { h.mend() }}, numbersAgain(),
+		putBack(), ragged(),
+		{name: "L30 whole again", change: func(h *stage) { h.mend() }},
+		numbersAgain(),
 	}
 }
 
