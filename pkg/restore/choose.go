@@ -68,7 +68,11 @@ func (ch *chooser) fits(ctx context.Context, m *repo.Manifest) (bool, error) {
 		}
 		return false, err
 	}
-	h, err := ch.view.targetHistory(ctx, m, t.Timeline)
+	view, _, err := ch.view.of(ctx, ch.c, m)
+	if err != nil {
+		return false, err
+	}
+	h, err := view.targetHistory(ctx, m, t.Timeline)
 	if errors.As(err, &reach) {
 		ch.refuse(err)
 		return false, nil
@@ -79,7 +83,7 @@ func (ch *chooser) fits(ctx context.Context, m *repo.Manifest) (bool, error) {
 	if t.XID == "" && t.Name == "" {
 		return true, nil
 	}
-	r, err := ch.view.reach(ctx, m, h)
+	r, err := view.reach(ctx, m, h)
 	if err != nil {
 		return false, err
 	}
@@ -100,11 +104,10 @@ func (ch *chooser) refuse(err error) {
 	}
 }
 
-// openWAL reads a segment of the archive, or one that the backup carries.
+// openWAL reads a segment that the backup carries, or one of the archive.
 func (ch *chooser) openWAL(ctx context.Context, m *repo.Manifest, name string) (io.ReadCloser, error) {
-	r, err := ch.view.archive.Open(ctx, name)
-	if m.WAL.Mode != repo.WALCarried || !errors.Is(err, repo.ErrNotFound) {
-		return r, err
+	if m.WAL.Mode != repo.WALCarried || !slices.Contains(m.WAL.Segments, name) {
+		return ch.view.archive.Open(ctx, name)
 	}
 	b, err := ch.c.OpenBackup(ctx, m)
 	if err != nil {

@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 // walView is the WAL that recovery from a backup can get: what the archive has.
 // It lists each timeline once. Not safe for concurrent use.
 type walView struct {
-	archive *repo.WALArchive
+	archive *repo.WALArchive // nil: none, for backups whose line is another than the archive's
 	listed  map[pg.TimelineID]map[pg.SegNo]bool
 }
 
@@ -27,6 +28,9 @@ func newWALView(archive *repo.WALArchive) *walView {
 func (v *walView) segments(ctx context.Context, g pg.Geometry, tli pg.TimelineID) (map[pg.SegNo]bool, error) {
 	if s, ok := v.listed[tli]; ok {
 		return s, nil
+	}
+	if v.archive == nil {
+		return nil, nil
 	}
 	names, err := v.archive.List(ctx, uint32(tli))
 	if err != nil {
@@ -42,12 +46,38 @@ func (v *walView) segments(ctx context.Context, g pg.Geometry, tli pg.TimelineID
 	return s, nil
 }
 
+// of gives the view for one backup: without the archive, if that is of another line than the WAL that
+// the backup carries, and then why.
+func (v *walView) of(ctx context.Context, c *repo.Cluster, m *repo.Manifest) (_ *walView, _ archiveLine, err error) {
+	if m.WAL.Mode != repo.WALCarried {
+		return v, archiveLine{}, nil
+	}
+	b, err := c.OpenBackup(ctx, m)
+	if err != nil {
+		return nil, archiveLine{}, err
+	}
+	defer func() { err = errors.Join(err, b.Close()) }()
+	l, err := lineOf(ctx, b, v.archive)
+	if err != nil || l.foreign == "" {
+		return v, l, err
+	}
+	return newWALView(nil), l, nil
+}
+
 // maxHistory bounds the size of a history file.
 const maxHistory = 1 << 20
 
 // historyOf reads a timeline's history file from the archive; ok is false if there is none.
 func (v *walView) historyOf(ctx context.Context, tli pg.TimelineID) (h pg.History, ok bool, err error) {
-	r, err := v.archive.Open(ctx, pg.HistoryFileName(tli))
+	if v.archive == nil {
+		return h, false, nil
+	}
+	return readHistory(ctx, v.archive, tli)
+}
+
+// readHistory reads a timeline's history file from an archive; ok is false if there is none.
+func readHistory(ctx context.Context, archive wal.Archive, tli pg.TimelineID) (h pg.History, ok bool, err error) {
+	r, err := archive.Open(ctx, pg.HistoryFileName(tli))
 	if errors.Is(err, repo.ErrNotFound) {
 		return h, false, nil
 	}
@@ -69,6 +99,14 @@ func (v *walView) targetHistory(ctx context.Context, m *repo.Manifest, timeline 
 	own, err := pg.ParseHistory(m.Timeline, []byte(m.History))
 	if err != nil {
 		return own, fmt.Errorf("backup %s: %w", m.ID, err)
+	}
+	if v.archive != nil {
+		switch why, err := otherHistory(ctx, m, v.archive); {
+		case err != nil:
+			return own, err
+		case why != "":
+			return own, &ReachError{Target: "timeline " + cmp.Or(timeline, "latest"), Backup: m.ID, Reason: why}
+		}
 	}
 	target, name := own, timeline
 	switch timeline {

@@ -26,9 +26,9 @@ type Setting struct {
 	Value string `json:"value"`
 }
 
-// newRecovery decides how the restored server recovers. continues says that the archive has
-// more WAL than a backup that carries its own.
-func newRecovery(m *repo.Manifest, o *Options, continues bool) (Recovery, error) {
+// newRecovery decides how the restored server recovers. l is how the archive stands to a backup
+// that carries its own WAL.
+func newRecovery(m *repo.Manifest, o *Options, l archiveLine) (Recovery, error) {
 	var r Recovery
 	carried := m.WAL.Mode == repo.WALCarried
 	targeted := o.TargetOptions != TargetOptions{}
@@ -36,7 +36,7 @@ func newRecovery(m *repo.Manifest, o *Options, continues bool) (Recovery, error)
 	switch {
 	case o.Standby:
 		r.Signal = standbySignal
-	case targeted || !carried || continues:
+	case targeted || !carried || l.continues:
 		r.Signal = recoverySignal
 	}
 	if r.Signal == recoverySignal && o.RestoreCommand == "" {
@@ -46,7 +46,11 @@ func newRecovery(m *repo.Manifest, o *Options, continues bool) (Recovery, error)
 		r.Signal = "" // recovery ends with the WAL in pg_wal
 	}
 	if r.Signal != "" {
-		r.Settings = recoverySettings(o)
+		settings := *o
+		if l.foreign != "" { // PostgreSQL wants a command; this one has nothing, and pg_wal is looked into
+			settings.RestoreCommand, settings.Timeline = "false", "current"
+		}
+		r.Settings = recoverySettings(&settings)
 	}
 	if !o.PreserveArchiveMode && !sameDir(o.Target, m.DataDirectory) {
 		// Two servers that archive under the same names would spoil the archive.

@@ -60,7 +60,7 @@ func TestNewRecovery(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r, err := newRecovery(tc.m, &tc.o, tc.continues)
+			r, err := newRecovery(tc.m, &tc.o, archiveLine{continues: tc.continues})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,7 @@ import (
 type run struct {
 	cluster   *repo.Cluster
 	archive   *repo.WALArchive
+	view      *walView
 	o         Options
 	plan      *plan
 	recovery  Recovery
@@ -136,13 +137,15 @@ func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
 		return err
 	}
 	m := r.plan.backup
-	continues := false
-	if m.WAL.Mode == repo.WALCarried {
-		if continues, err = archiveContinues(ctx, m, r.archive); err != nil {
-			return err
-		}
+	var l archiveLine
+	if r.view, l, err = newWALView(r.archive).of(ctx, r.cluster, m); err != nil {
+		return err
 	}
-	if r.recovery, err = newRecovery(m, &r.o, continues); err != nil {
+	if l.foreign != "" {
+		r.result.Warnings = append(r.result.Warnings,
+			"recovery uses only the WAL that the backup carries: "+l.foreign)
+	}
+	if r.recovery, err = newRecovery(m, &r.o, l); err != nil {
 		return err
 	}
 	r.result.Recovery = r.recovery
@@ -169,12 +172,11 @@ func (r *run) verifyGoal(ctx context.Context) error {
 	if r.recovery.Signal == "" || r.o.ForeignWAL || r.o.PrimaryConninfo != "" {
 		return nil
 	}
-	view := newWALView(r.archive)
-	h, err := view.targetHistory(ctx, r.plan.backup, r.o.Timeline)
+	h, err := r.view.targetHistory(ctx, r.plan.backup, r.o.Timeline)
 	if err != nil {
 		return err
 	}
-	reach, err := view.reach(ctx, r.plan.backup, h)
+	reach, err := r.view.reach(ctx, r.plan.backup, h)
 	if err != nil {
 		return err
 	}

@@ -71,16 +71,3 @@ func (p *plan) verifyWAL(ctx context.Context, archive *repo.WALArchive, foreign 
 	}
 	return nil
 }
-
-// archiveContinues says whether the archive has WAL of this cluster from where a
-// backup that carries its own stops: then recovery goes on from there.
-func archiveContinues(ctx context.Context, m *repo.Manifest, archive *repo.WALArchive) (bool, error) {
-	last := m.Geometry.SegmentOf(m.StopLSN - 1)
-	for _, n := range []pg.SegNo{last, last + 1} {
-		ok, err := archive.Has(ctx, m.Geometry.WALFileName(m.Timeline, n))
-		if ok || err != nil {
-			return ok, err
-		}
-	}
-	return false, nil
-}
