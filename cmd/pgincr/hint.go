@@ -136,7 +136,10 @@ func backupHint(err error) string {
 	var source *backup.SourceError
 	var mapped *backup.MapError
 	var noData *notDataDirectoryError
+	var geometry *backup.GeometryError
 	switch {
+	case errors.As(err, &geometry):
+		return "its sizes were changed: make another entry for it, pgincr init --cluster NAME"
 	case errors.As(err, &noData):
 		return "-D is the data directory of the cluster, on this host: what SHOW data_directory says"
 	case errors.As(err, &foreign):

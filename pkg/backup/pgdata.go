@@ -16,6 +16,19 @@ import (
 	"github.com/pgincr/pgincr/pkg/server"
 )
 
+// GeometryError: the server's block, segment or WAL segment size is another than that of the repository's
+// entry, as after pg_resetwal --wal-segsize.
+type GeometryError struct {
+	Cluster    string
+	Have, Want pg.Geometry // in the repository; of the server
+}
+
+func (e *GeometryError) Error() string {
+	return fmt.Sprintf("cluster %s: the repository's entry is for blocks of %d bytes and "+
+		"WAL segments of %d, the server has %d and %d",
+		e.Cluster, e.Have.BlockSize, e.Have.WALSegmentSize, e.Want.BlockSize, e.Want.WALSegmentSize)
+}
+
 // ForeignDirectoryError: the data directory is not that of the connected server.
 type ForeignDirectoryError struct {
 	Dir   string
