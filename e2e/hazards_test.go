@@ -76,7 +76,7 @@ func (h *stage) zeroPages(table string) (n int) {
 	return n
 }
 
-// Every hazard, all in one cluster: full backup, all changes, incrementals by page LSN and by page hash.
+// Every hazard, all in one cluster: full backup, all changes, incrementals by every source.
 // Each restored data directory is byte for byte the source's, but for hints where the LSN
 // decided, and each server started on one passes all of PostgreSQL's judges.
 func TestHazards(t *testing.T) {
@@ -101,6 +101,9 @@ func eachHazard(t *testing.T, hazards []hazard) {
 func playHazards(t *testing.T, install pgtest.Install, checksums bool, all []hazard) {
 	t.Helper()
 	opts := []pgtest.Option{quiet(), pgtest.Checksums(checksums), pgtest.Setting("wal_log_hints", "off")}
+	if install.Major >= 17 {
+		opts = append(opts, pgtest.Setting("summarize_wal", "on"))
+	}
 	if install.Major >= 16 {
 		opts = append(opts, pgtest.Setting("allow_in_place_tablespaces", "on"))
 	}
@@ -120,7 +123,7 @@ func playHazards(t *testing.T, install pgtest.Install, checksums bool, all []haz
 	for i, h := range hazards {
 		h.change(stages[i])
 	}
-	sources := []string{"lsn", "hash"}
+	sources := allSources(install.Major)
 	taken, asItWas := make([]backup, len(sources)), make([]string, len(sources))
 	for i, source := range sources {
 		taken[i] = s.incremental(source, "--parent", full.ID)
@@ -129,6 +132,7 @@ func playHazards(t *testing.T, install pgtest.Install, checksums bool, all []haz
 	want := s.reference()
 	for i, source := range sources {
 		t.Run(source, func(t *testing.T) {
+			t.Parallel()
 			s := s.in(t)
 			dir := s.restore(taken[i].ID, append(s.elsewhere(), "--target", "immediate", "--target-action", "promote")...)
 			compareBytes(t, asItWas[i], dir, source != "hash")

@@ -61,6 +61,7 @@ func runScenario(t *testing.T, sc scenario) {
 		want := s.reference()
 		for i, source := range sources {
 			t.Run(source, func(t *testing.T) {
+				t.Parallel()
 				s := s.in(t)
 				got := s.openAtStop(taken[i].ID)
 				want.compare(t, got)
@@ -114,7 +115,7 @@ func (s *site) reference() reference {
 }
 
 // compare fails the test where a cluster holds something else.
-func (r reference) compare(t *testing.T, got *pgtest.Cluster) {
+func (r reference) compare(t testing.TB, got *pgtest.Cluster) {
 	t.Helper()
 	pgtest.CompareTables(t, r.sums, got.TableSums())
 	pgtest.CompareDumps(t, r.dump, got.Dump())
