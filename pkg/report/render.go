@@ -97,7 +97,9 @@ func (d *Data) tiles(p *page) []tile {
 		},
 		{Label: "stored", Value: bytesText(stored), Note: "without archived WAL"},
 		{Label: "gaps in the WAL", Value: fmt.Sprint(len(d.Gaps)), Bad: len(d.Gaps) > 0},
-		d.drillTile(),
+	}
+	if len(d.Drills) > 0 {
+		tiles = append(tiles, d.drillTile())
 	}
 	if broken > 0 {
 		tiles = append(tiles, tile{Label: "backups that cannot be read", Value: fmt.Sprint(broken), Bad: true})
@@ -108,10 +110,8 @@ func (d *Data) tiles(p *page) []tile {
 	return tiles
 }
 
+// drillTile is about the last of the drills, of which there is at least one.
 func (d *Data) drillTile() tile {
-	if len(d.Drills) == 0 {
-		return tile{Label: "last drill", Value: "never", Note: "pgincr drill rehearses a restore", Bad: true}
-	}
 	last := d.Drills[len(d.Drills)-1]
 	t := tile{
 		Label: "last drill", Value: agoText(d.Made.Sub(last.At)) + " ago",
