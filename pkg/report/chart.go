@@ -32,7 +32,7 @@ type tick struct {
 	Label string
 }
 
-// mark is one backup or drill.
+// mark is one backup.
 type mark struct {
 	X, Y, W, H float64
 	Class      string

@@ -21,7 +21,6 @@ type Data struct {
 	// Windows are what can be restored, by timeline and position.
 	Windows []restore.Window
 	Gaps    []restore.Gap
-	Drills  []Drill // oldest first
 }
 
 // Relation is the main fork of a relation and where it changed.
@@ -34,12 +33,4 @@ type Relation struct {
 	// blocks of it were stored, summed over the backups.
 	Heat    []uint64
 	Stretch uint64
-}
-
-// Drill is one rehearsed restore.
-type Drill struct {
-	At      time.Time
-	Backup  string
-	OK      bool
-	Seconds float64 // until the server was open
 }

@@ -98,9 +98,6 @@ func (d *Data) tiles(p *page) []tile {
 		{Label: "stored", Value: bytesText(stored), Note: "without archived WAL"},
 		{Label: "gaps in the WAL", Value: fmt.Sprint(len(d.Gaps)), Bad: len(d.Gaps) > 0},
 	}
-	if len(d.Drills) > 0 {
-		tiles = append(tiles, d.drillTile())
-	}
 	if broken > 0 {
 		tiles = append(tiles, tile{Label: "backups that cannot be read", Value: fmt.Sprint(broken), Bad: true})
 	}
@@ -108,19 +105,6 @@ func (d *Data) tiles(p *page) []tile {
 		tiles = append(tiles, tile{Label: "corrupt pages reported", Value: fmt.Sprint(corrupt), Bad: true})
 	}
 	return tiles
-}
-
-// drillTile is about the last of the drills, of which there is at least one.
-func (d *Data) drillTile() tile {
-	last := d.Drills[len(d.Drills)-1]
-	t := tile{
-		Label: "last drill", Value: agoText(d.Made.Sub(last.At)) + " ago",
-		Note: fmt.Sprintf("open after %.1f s", last.Seconds), Bad: !last.OK,
-	}
-	if !last.OK {
-		t.Note = "it failed"
-	}
-	return t
 }
 
 // heatRow is one relation of the heat map.

@@ -52,7 +52,6 @@ func TestRender(t *testing.T) {
 				d.Looked = n
 				d.Gaps = []restore.Gap{{Timeline: 1, First: "000000010000000000000001", Segments: 2}}
 				d.Windows = []restore.Window{{Timeline: 1, From: 1, To: 2, Backup: d.Backups[0].ID}}
-				d.Drills = []Drill{{At: d.Made, OK: true, Seconds: 3}, {At: d.Made, Backup: "x"}}
 				d.Backups = append(d.Backups, &repo.Manifest{
 					ID: "20260101T000000Z-F", Status: repo.StatusBroken, Warnings: []string{"cut <short>"},
 				})
