@@ -3,6 +3,7 @@ package tidy
 import (
 	"path"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -74,5 +75,44 @@ func TestNamedCodeExists(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Every hazard of page LSNs has its row in docs/hazards.md, and a test that is there.
+func TestHazardsAreHeld(t *testing.T) {
+	declared := map[string]bool{}
+	for _, f := range files(t, "_test.go") {
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllStringSubmatch(f.content, -1) {
+			declared[m[1]] = true
+		}
+	}
+	inAll := "" // what TestHazards of e2e plays
+	for _, f := range files(t, "_test.go") {
+		if path.Dir(f.path) == "e2e" && strings.HasPrefix(path.Base(f.path), "hazards_") {
+			inAll += f.content
+		}
+	}
+	row := regexp.MustCompile(`(?m)^\| (L\d+) \|.*\| ([^|]+) \|$`)
+	rows := row.FindAllStringSubmatch(files(t, "docs/hazards.md")[0].content, -1)
+	for i, r := range rows {
+		if want := "L" + strconv.Itoa(i+1); r[1] != want {
+			t.Fatalf("row %s, want %s", r[1], want)
+		}
+		tests := regexp.MustCompile(`Test\w+`).FindAllString(r[2], -1)
+		for _, name := range tests {
+			if !declared[name] {
+				t.Errorf("%s: there is no %s", r[1], name)
+			}
+		}
+		played := strings.HasPrefix(r[2], "any")
+		if played && !regexp.MustCompile(`name: +"[^"]*\b`+r[1]+`\b`).MatchString(inAll) {
+			t.Errorf("%s: TestHazards does not play it", r[1])
+		}
+		if !played && len(tests) == 0 {
+			t.Errorf("%s: nothing holds it", r[1])
+		}
+	}
+	if len(rows) != 32 {
+		t.Errorf("%d hazards, want 32", len(rows))
 	}
 }
