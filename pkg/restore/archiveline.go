@@ -102,9 +102,6 @@ func nextSegment(ctx context.Context, b *repo.BackupReader, archive wal.Archive,
 	if err == nil {
 		err = in.Close()
 	}
-	if errors.Is(err, repo.ErrCorrupt) {
-		return archiveLine{foreign: err.Error()}, nil
-	}
 	if err != nil {
 		return archiveLine{}, err
 	}

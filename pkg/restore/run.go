@@ -138,7 +138,12 @@ func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
 	}
 	m := r.plan.backup
 	var l archiveLine
-	if r.view, l, err = newWALView(r.archive).of(ctx, r.cluster, m); err != nil {
+	r.view, l, err = newWALView(r.archive).of(ctx, r.cluster, m)
+	if r.o.Immediate && errors.Is(err, repo.ErrCorrupt) {
+		// The archive is not needed: carried WAL leads there, and is verified when it is copied.
+		r.view, l, err = newWALView(nil), archiveLine{foreign: err.Error()}, nil
+	}
+	if err != nil {
 		return err
 	}
 	if l.foreign != "" {

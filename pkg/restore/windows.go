@@ -47,7 +47,8 @@ func Windows(ctx context.Context, c *repo.Cluster, backups []*repo.Manifest) ([]
 	usable := slices.DeleteFunc(slices.Clone(backups), func(m *repo.Manifest) bool { return m.Status != repo.StatusOK })
 	slices.SortStableFunc(usable, func(a, b *repo.Manifest) int { return cmp.Compare(a.StopLSN, b.StopLSN) })
 	for _, m := range usable {
-		if _, ok := w.lines[m.Timeline]; !ok { // nothing of it is archived
+		// Nothing of the timeline is archived, or its history file is not.
+		if h, ok := w.lines[m.Timeline]; !ok || m.Timeline > 1 && len(h.Ancestors) == 0 {
 			own, err := pg.ParseHistory(m.Timeline, []byte(m.History))
 			if err != nil {
 				return nil, nil, err
@@ -83,7 +84,8 @@ func (w *windows) timelines() []pg.TimelineID {
 	return tlis
 }
 
-// line finds the history of a timeline. One without a history file cannot be followed from an older one.
+// line finds the history of a timeline. One without a history file cannot be followed from an older one,
+// unless a backup has it.
 func (w *windows) line(ctx context.Context, tli pg.TimelineID) error {
 	h, ok, err := w.view.historyOf(ctx, tli)
 	if err != nil {

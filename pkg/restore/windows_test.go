@@ -66,6 +66,12 @@ func TestWindows(t *testing.T) {
 			windows:   []string{"1 a 0/500009-0/B00000", "2 a 0/500009-0/900000"},
 		},
 		{
+			name:     "a history that only a backup has",
+			segments: map[pg.TimelineID][]pg.SegNo{1: {5, 6, 7}, 2: {8, 9}},
+			backups:  []*repo.Manifest{backup("a", 1, 5*mb, 5*mb+9, ""), backup("b", 2, 8*mb+600, 8*mb+700, second)},
+			windows:  []string{"2 a 0/500009-0/A00000"},
+		},
+		{
 			name:      "the end of the old timeline is lost",
 			segments:  map[pg.TimelineID][]pg.SegNo{1: {5, 6}, 2: {8, 9}},
 			histories: map[pg.TimelineID]string{2: second},
