@@ -3,7 +3,6 @@ package main
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -27,22 +26,6 @@ func (p *program) printTable(rows []string) error {
 	return w.Flush()
 }
 
-// bytesText prints a number of bytes in PostgreSQL's units, which are powers of 1024, with one decimal.
-func bytesText(n int64) string {
-	const step = 1024
-	if n < step {
-		return fmt.Sprintf("%d bytes", n)
-	}
-	v := float64(n)
-	for _, unit := range []string{"kB", "MB", "GB", "TB"} {
-		v /= step
-		if v < 999.95 {
-			return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") + " " + unit
-		}
-	}
-	return fmt.Sprintf("%.1f PB", v/step)
-}
-
 // durationText prints a duration for people.
 func durationText(d time.Duration) string {
 	switch {
@@ -53,14 +36,6 @@ func durationText(d time.Duration) string {
 	default:
 		return d.Round(time.Second).String()
 	}
-}
-
-// timeText prints a moment to the second, in UTC like everything that pgincr stores.
-func timeText(t time.Time) string {
-	if t.IsZero() {
-		return "-"
-	}
-	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
 // percentText prints a part of a whole.

@@ -8,19 +8,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
-)
 
-// Sizes are in PostgreSQL's units, short enough for a table.
-func TestBytesText(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0 bytes", 1023: "1023 bytes", 1024: "1 kB", 1536: "1.5 kB", 1 << 20: "1 MB",
-		1023 << 10: "1 MB", 1000 << 10: "1 MB", 999 << 10: "999 kB", 5 << 40: "5 TB", 1 << 60: "1024.0 PB",
-	} {
-		if got := bytesText(n); got != want {
-			t.Errorf("%d: %q, want %q", n, got, want)
-		}
-	}
-}
+	"github.com/pgincr/pgincr/internal/human"
+)
 
 // Durations and percentages are as precise as people read them.
 func TestOtherTexts(t *testing.T) {
@@ -28,7 +18,7 @@ func TestOtherTexts(t *testing.T) {
 		durationText(1234567 * time.Microsecond), durationText(12345 * time.Millisecond),
 		durationText(3*time.Hour + 90*time.Second),
 		percentText(0, 0), percentText(0, 10), percentText(1, 1000), percentText(50, 100), percentText(100, 100),
-		timeText(time.Time{}), timeText(time.Unix(0, 0)), versionText(150018), versionText(170000),
+		human.Time(time.Time{}), human.Time(time.Unix(0, 0)), versionText(150018), versionText(170000),
 	}
 	want := []string{
 		"1.23s", "12.3s", "3h1m30s", "0 %", "0 %", "0.1 %", "50 %", "100 %",

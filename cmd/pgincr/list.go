@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -70,9 +71,9 @@ func (p *program) printBackups(backups []*repo.Manifest) error {
 			source += " (fallback)"
 		}
 		rows = append(rows, strings.Join([]string{
-			m.ID, m.Type, orDash(m.Parent), timeText(m.FinishedAt),
+			m.ID, m.Type, orDash(m.Parent), human.Time(m.FinishedAt),
 			durationText(m.FinishedAt.Sub(m.StartedAt)), m.StartLSN.String(),
-			percentText(m.BlocksStored, m.BlocksTotal), bytesText(m.SizeBytes), bytesText(m.StoredBytes),
+			percentText(m.BlocksStored, m.BlocksTotal), human.Bytes(m.SizeBytes), human.Bytes(m.StoredBytes),
 			orDash(source), status,
 		}, "\t"))
 	}

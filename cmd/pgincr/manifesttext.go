@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -28,8 +29,8 @@ func pagesText(m *repo.Manifest) string {
 }
 
 func sizeText(m *repo.Manifest) string {
-	return fmt.Sprintf("%s in %d files; %s read, %s stored", bytesText(m.SizeBytes), m.FilesTotal,
-		bytesText(m.BytesRead), bytesText(m.StoredBytes))
+	return fmt.Sprintf("%s in %d files; %s read, %s stored", human.Bytes(m.SizeBytes), m.FilesTotal,
+		human.Bytes(m.BytesRead), human.Bytes(m.StoredBytes))
 }
 
 func walText(m *repo.Manifest) string {

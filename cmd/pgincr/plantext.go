@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/restore"
 )
 
@@ -16,14 +17,15 @@ func (p *program) printPlan(r *restore.Result) error {
 	rows := []string{
 		"  chain\t" + strings.Join(r.Chain, " → "),
 		fmt.Sprintf("  files\t%d in %d directories", plan.Files, plan.Directories),
-		fmt.Sprintf("  bytes\t%s to read, %s to write, %s of zeros", bytesText(plan.BytesToRead),
-			bytesText(plan.BytesToWrite), bytesText(plan.BytesInHoles)),
+		fmt.Sprintf("  bytes\t%s to read, %s to write, %s of zeros", human.Bytes(plan.BytesToRead),
+			human.Bytes(plan.BytesToWrite), human.Bytes(plan.BytesInHoles)),
 	}
 	for _, t := range plan.Tablespaces {
 		rows = append(rows, fmt.Sprintf("  tablespace\t%d in %s", t.OID, t.Path))
 	}
 	for _, s := range plan.Space {
-		rows = append(rows, fmt.Sprintf("  space\t%s needed of %s, for %s", bytesText(s.NeedBytes), bytesText(s.HaveBytes),
+		rows = append(rows, fmt.Sprintf("  space\t%s needed of %s, for %s",
+			human.Bytes(s.NeedBytes), human.Bytes(s.HaveBytes),
 			strings.Join(s.Dirs, ", ")))
 	}
 	rows = append(rows,

@@ -9,6 +9,8 @@ import (
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pgincr/pgincr/internal/human"
 )
 
 // snapshot gives what a long command is doing, and of its bytes how many are done and known.
@@ -56,8 +58,8 @@ func (p *program) logProgress(ctx context.Context, s snapshot, interval time.Dur
 		phase, done, total := m.add(p.clock(), s)
 		args := []any{"phase", phase}
 		if total > 0 {
-			args = append(args, "done", bytesText(done), "total", bytesText(total),
-				"percent", percentText(done, total), "rate", bytesText(int64(m.rate()))+"/s")
+			args = append(args, "done", human.Bytes(done), "total", human.Bytes(total),
+				"percent", percentText(done, total), "rate", human.Bytes(int64(m.rate()))+"/s")
 			if left, ok := m.left(done, total); ok {
 				args = append(args, "left", durationText(left))
 			}
@@ -72,7 +74,7 @@ func (p *program) showBar(ctx context.Context, s snapshot) {
 	var left, right atomic.Pointer[string] // texts beside the bar, which mpb asks for when it draws
 	update := func() (done, total int64) {
 		phase, done, total := m.add(p.clock(), s)
-		text := fmt.Sprintf(" %s of %s  %s/s", bytesText(done), bytesText(total), bytesText(int64(m.rate())))
+		text := fmt.Sprintf(" %s of %s  %s/s", human.Bytes(done), human.Bytes(total), human.Bytes(int64(m.rate())))
 		if d, ok := m.left(done, total); ok {
 			text += "  " + durationText(d) + " left"
 		}

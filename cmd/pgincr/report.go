@@ -45,7 +45,7 @@ func (c *reportCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	cluster, err := p.openCluster(ctx)
+	cluster, err := p.openReadable(ctx) // history files are WAL
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/restore"
@@ -203,8 +204,8 @@ func (c *restoreCommand) report(p *program, r *restore.Result) error {
 	rows := []string{
 		fmt.Sprintf("  chain\t%d backups", len(r.Chain)),
 		fmt.Sprintf("  files\t%d", r.FilesWritten),
-		fmt.Sprintf("  bytes\t%s read, %s written, %s left alone", bytesText(r.BytesRead),
-			bytesText(r.BytesWritten), bytesText(r.BytesSkipped)),
+		fmt.Sprintf("  bytes\t%s read, %s written, %s left alone", human.Bytes(r.BytesRead),
+			human.Bytes(r.BytesWritten), human.Bytes(r.BytesSkipped)),
 	}
 	for _, ph := range r.Phases {
 		rows = append(rows, fmt.Sprintf("  %s\t%s", ph.Name,

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -55,8 +56,8 @@ func showRows(m *repo.Manifest, chain []*repo.Manifest) []string {
 	add("full because", m.FullReason)
 	add("chain", strings.Join(ids, " → "))
 	add("status", m.Status)
-	add("started", timeText(m.StartedAt))
-	add("finished", fmt.Sprintf("%s, after %s", timeText(m.FinishedAt), durationText(m.FinishedAt.Sub(m.StartedAt))))
+	add("started", human.Time(m.StartedAt))
+	add("finished", fmt.Sprintf("%s, after %s", human.Time(m.FinishedAt), durationText(m.FinishedAt.Sub(m.StartedAt))))
 	if m.Type == repo.TypeIncremental {
 		add("page map", pageMapText(m))
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -214,7 +215,7 @@ func (p *program) printVerified(d *verifyDocument) error {
 	if p.common.Quiet {
 		return nil
 	}
-	return p.printf("%d backups, %s in %d objects, %d pages\n", d.Stats.Backups, bytesText(d.Stats.Bytes),
+	return p.printf("%d backups, %s in %d objects, %d pages\n", d.Stats.Backups, human.Bytes(d.Stats.Bytes),
 		d.Stats.Objects, d.Stats.Pages)
 }
 

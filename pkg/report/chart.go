@@ -5,6 +5,7 @@ import (
 	"math"
 	"time"
 
+	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -176,7 +177,7 @@ func (d *Data) sizeChart() chart {
 	return c
 }
 
-func bytesLabel(v float64) string { return bytesText(int64(v)) }
+func bytesLabel(v float64) string { return human.Bytes(int64(v)) }
 
 func every(*repo.Manifest) bool { return true }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
@@ -20,7 +21,7 @@ var styleCSS string
 // Render writes the page.
 func (d *Data) Render(w io.Writer) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
-		"bytes": bytesText, "time": timeText, "source": sourceText, "class": sourceClass,
+		"bytes": human.Bytes, "time": human.Time, "source": sourceText, "class": sourceClass,
 	}).Parse(pageHTML)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)
@@ -85,7 +86,7 @@ func (d *Data) tiles(p *page) []tile {
 	if last != nil {
 		newest = tile{Label: "newest backup", Value: agoText(d.Made.Sub(last.FinishedAt)) + " ago", Note: last.ID}
 		size = tile{
-			Label: "cluster", Value: bytesText(last.SizeBytes),
+			Label: "cluster", Value: human.Bytes(last.SizeBytes),
 			Note: fmt.Sprintf("%d files, PostgreSQL %d", last.FilesTotal, last.PGVersion/10000),
 		}
 	}
@@ -95,7 +96,7 @@ func (d *Data) tiles(p *page) []tile {
 			Label: "backups", Value: fmt.Sprint(p.Fulls + p.Incrementals),
 			Note: fmt.Sprintf("%d full, %d incremental", p.Fulls, p.Incrementals),
 		},
-		{Label: "stored", Value: bytesText(stored), Note: "without archived WAL"},
+		{Label: "stored", Value: human.Bytes(stored), Note: "without archived WAL"},
 		{Label: "gaps in the WAL", Value: fmt.Sprint(len(d.Gaps)), Bad: len(d.Gaps) > 0},
 	}
 	if broken > 0 {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/restore"
@@ -117,7 +118,7 @@ func TestHeat(t *testing.T) {
 
 // Grids enclose what they show.
 func TestLogScale(t *testing.T) {
-	label := func(v float64) string { return bytesText(int64(v)) }
+	label := func(v float64) string { return human.Bytes(int64(v)) }
 	var got []string
 	for _, tick := range newLogScale([]float64{2 << 10, 3 << 20}, 1024).ticks(label) {
 		got = append(got, tick.Label)
