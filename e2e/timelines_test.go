@@ -37,14 +37,6 @@ func (s *site) wantFull(reason string, args ...string) backup {
 	return b
 }
 
-// mapSources are those that make a map of WAL.
-func mapSources(major int) []string {
-	if major >= 17 {
-		return []string{"wal", "summaries", "lsn"}
-	}
-	return []string{"wal", "lsn"}
-}
-
 // timelineSite is a site whose tables are filled as the headline histories want them.
 func timelineSite(t *testing.T, install pgtest.Install, opts ...pgtest.Option) *site {
 	t.Helper()
@@ -79,7 +71,7 @@ func TestChainOverFailovers(t *testing.T) {
 			s.sql(`INSERT INTO t SELECT i, repeat('y', 1100) FROM generate_series(1001, 1280) i`, `CHECKPOINT`)
 			standby = s.pg.NewStandby(t)
 			var taken []backup
-			for _, source := range mapSources(install.Major) {
+			for _, source := range allSources(install.Major) {
 				b := s.incremental(source, "--parent", parent.ID)
 				if b.Timeline != round+2 || b.Parent != parent.ID {
 					t.Errorf("%s is on timeline %d and %s, want %d and %s", b.ID, b.Timeline, b.Parent, round+2, parent.ID)
@@ -127,14 +119,22 @@ func TestDivergedLines(t *testing.T) {
 		two.sql(`UPDATE t SET pad = 'two' WHERE id BETWEEN 250 AND 400`, `CHECKPOINT`)
 		two.wantFull("history", "--parent", ofOne.ID, "--wal", "stream")
 		ofTwo := two.incremental("lsn", "--parent", late.ID, "--wal", "stream")
-		two.restoresCarried(ofTwo.ID, two.reference())
+		// By itself, and with a target: never with the WAL of one's timeline 2.
+		want := two.reference()
+		two.restoresCarried(ofTwo.ID, want)
+		two.restoresCarried(ofTwo.ID, want, "--target", "immediate", "--target-action", "promote")
 	})
 }
 
-// restoresCarried is restoresTo for a backup that carries its WAL.
-func (s *site) restoresCarried(id string, want reference) {
+// restoresCarried is restoresTo for a backup that carries its WAL while the archive has that of another line.
+func (s *site) restoresCarried(id string, want reference, args ...string) {
 	s.t.Helper()
-	got := s.open(s.restore(id, append(s.elsewhere(), "--target", "immediate", "--target-action", "promote")...))
+	dir := filepath.Join(pgtest.TempDir(s.t), "data")
+	o := s.ok(append([]string{"restore", id, "-D", dir}, args...)...)
+	if !strings.Contains(o.stdout+o.stderr, "recovery uses only the WAL that the backup carries") {
+		s.t.Errorf("nobody was told of the other line:\n%s%s", o.stdout, o.stderr)
+	}
+	got := s.open(dir)
 	defer got.Stop(pgtest.Immediate)
 	want.compare(s.t, got)
 }
@@ -143,8 +143,10 @@ func (s *site) restoresCarried(id string, want reference) {
 // is built on, one that it took on its own line afterwards is not.
 func TestRewound(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
-		if _, ok := install.Tool("pg_rewind"); !ok {
-			return // docs/testing.md says which majors have none
+		rewind, ok := install.Tool("pg_rewind")
+		if !ok {
+			t.Logf("NOT TESTED on %s, which has no pg_rewind (docs/testing.md)", install)
+			return
 		}
 		t.Parallel()
 		s := timelineSite(t, install, pgtest.Setting("wal_keep_size", "256MB"))
@@ -156,9 +158,8 @@ func TestRewound(t *testing.T) {
 		lost := s.incremental("lsn", "--wal", "stream")
 		next.sql(`UPDATE t SET pad = 'kept' WHERE id BETWEEN 300 AND 350`, `CHECKPOINT`)
 		s.pg.Stop(pgtest.Fast)
-		rewind := pgtest.Command(t.Context(), filepath.Join(install.BinDir, "pg_rewind"),
-			"-D", s.pg.DataDir, "--source-server="+next.pg.DSN("postgres"))
-		if out, err := rewind.CombinedOutput(); err != nil {
+		cmd := pgtest.Command(t.Context(), rewind, "-D", s.pg.DataDir, "--source-server="+next.pg.DSN("postgres"))
+		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("pg_rewind: %v\n%s", err, out)
 		}
 		s.pg.AppendConf("primary_conninfo = '"+strings.ReplaceAll(next.pg.DSN("postgres"), "'", "''")+"'",
@@ -189,6 +190,7 @@ func TestResetWAL(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		reset, ok := install.Tool("pg_resetwal")
 		if !ok {
+			t.Logf("NOT TESTED on %s, which has no pg_resetwal (docs/testing.md)", install)
 			return
 		}
 		t.Parallel()
@@ -207,9 +209,10 @@ func TestResetWAL(t *testing.T) {
 		if o := s.run("backup", "-D", s.pg.DataDir, "-c", "fast", "--incremental", "--page-map", "wal"); o.code != 1 {
 			t.Errorf("a map over a reset: exit %d\n%s%s", o.code, o.stdout, o.stderr)
 		}
-		b := s.backup(0, "--incremental")
-		if b.Type == "incremental" && (b.PageMap.Source == "wal" || b.PageMap.Source == "summaries") {
-			t.Errorf("after a reset the changes came from %s", b.PageMap.Source)
+		// Positions only go forward, so the LSNs still tell what changed.
+		b := s.incremental("auto")
+		if b.PageMap.Source != "lsn" || b.PageMap.FallbackReason == "" {
+			t.Errorf("after a reset the changes came from %s, because %q", b.PageMap.Source, b.PageMap.FallbackReason)
 		}
 		s.restoresTo(b.ID, s.reference())
 		do("--wal-segsize=64")
