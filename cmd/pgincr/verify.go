@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -133,27 +134,54 @@ func (p *program) verify(
 	defer stop()
 	archive := walVerifier{archive: cluster.WAL(repo.Compression{}), seen: map[string]error{}}
 	for _, m := range manifests {
-		ok, err := v.Backup(ctx, m)
+		err := p.verifyBackup(ctx, cluster, v, &archive, m, byID[m.ID])
+		if errors.Is(err, repo.ErrNotFound) {
+			p.log.Info("removed meanwhile", "id", m.ID)
+			d.Backups = slices.DeleteFunc(d.Backups, func(b *verifiedBackup) bool { return b.ID == m.ID })
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		b := byID[m.ID]
-		b.OK = b.OK && ok
-		if m.WAL.Mode == repo.WALArchived {
-			for _, name := range m.WAL.Segments {
-				err := archive.verify(ctx, name)
-				if fatal := interrupted(ctx, err); fatal != nil {
-					return nil, fatal
-				}
-				if err != nil {
-					b.add(verifiedProblem{Object: "WAL segment " + name, Cause: oneLine(err.Error())})
-				}
-			}
-		}
-		d.OK = d.OK && b.OK
+		d.OK = d.OK && byID[m.ID].OK
 	}
 	d.Stats = v.Stats()
 	return d, nil
+}
+
+// verifyBackup looks at one backup and the archived WAL that it needs, holding it so that nothing of it is
+// removed on the way.
+func (p *program) verifyBackup(
+	ctx context.Context, cluster *repo.Cluster, v *repo.Verifier, archive *walVerifier,
+	m *repo.Manifest, b *verifiedBackup,
+) (err error) {
+	if m.Status == repo.StatusOK {
+		use, useErr := cluster.Use(ctx, m.ID)
+		if useErr != nil && !errors.Is(useErr, repo.ErrCorrupt) { // what is wrong with a chain will be told
+			return useErr
+		}
+		if useErr == nil {
+			defer func() { err = errors.Join(err, use.Release()) }()
+		}
+	}
+	ok, err := v.Backup(ctx, m)
+	if err != nil {
+		return err
+	}
+	b.OK = b.OK && ok
+	if m.WAL.Mode != repo.WALArchived {
+		return nil
+	}
+	for _, name := range m.WAL.Segments {
+		err := archive.verify(ctx, name)
+		if fatal := interrupted(ctx, err); fatal != nil {
+			return fatal
+		}
+		if err != nil {
+			b.add(verifiedProblem{Object: "WAL segment " + name, Cause: oneLine(err.Error())})
+		}
+	}
+	return nil
 }
 
 // walVerifier reads archived WAL, each file once.

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/pgincr/pgincr/internal/durable"
@@ -146,6 +148,53 @@ func TestTryLock(t *testing.T) {
 		t.Errorf("%v, %q, %v", l, holder, err)
 	}
 	must(t, l.Unlock())
+}
+
+// Who looks sees who holds a lock, and removes the file of one that nobody holds. It is in nobody's way.
+func TestLockHolder(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "lock")
+	if holder, held, err := durable.LockHolder(path); err != nil || held {
+		t.Errorf("no file: %q, %v, %v", holder, held, err)
+	}
+	l, _, err := durable.TryLock(path, 0o600, "me")
+	must(t, err)
+	if holder, held, err := durable.LockHolder(path); err != nil || !held || holder != "me" {
+		t.Errorf("held: %q, %v, %v", holder, held, err)
+	}
+	must(t, l.Unlock())
+	must(t, os.WriteFile(path, []byte("who died"), 0o600))
+	if holder, held, err := durable.LockHolder(path); err != nil || held {
+		t.Errorf("dead: %q, %v, %v", holder, held, err)
+	}
+	if n := names(t, dir); len(n) != 0 {
+		t.Errorf("left over: %q", n)
+	}
+	var stop atomic.Bool
+	var g sync.WaitGroup
+	for range 3 {
+		g.Go(func() {
+			for !stop.Load() {
+				if _, _, err := durable.LockHolder(path); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for range 50 {
+		l, holder, err := durable.TryLock(path, 0o600, "me")
+		if err != nil || l == nil {
+			t.Errorf("%v, %q, %v", l, holder, err)
+			break
+		}
+		if _, held, err := durable.LockHolder(path); err != nil || !held {
+			t.Errorf("a lock that is held is not seen: %v", err)
+		}
+		must(t, l.Unlock())
+	}
+	stop.Store(true)
+	g.Wait()
 }
 
 // MkdirAll gives what it makes the mode it was told, and leaves what exists.

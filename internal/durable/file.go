@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // flushEvery is how many bytes are written before the kernel is told to start
@@ -126,7 +128,7 @@ func RemoveDead(path string) (removed bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	held, err := tryLock(f)
+	held, err := tryLock(f, unix.LOCK_EX)
 	if err != nil || !held {
 		return false, err
 	}

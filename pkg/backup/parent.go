@@ -107,8 +107,8 @@ func (p *position) offLine(m *repo.Manifest) string {
 	return ""
 }
 
-// choose gives the first candidate that can be built on, with its chain open, or nil and why
-// not the first one.
+// choose gives the first candidate that can be built on, with its chain open, so that it is not
+// removed, or nil and why not the first one.
 func (p *position) choose(ctx context.Context, c *repo.Cluster, list []*repo.Manifest) (
 	m *repo.Manifest, chain *repo.Chain, reason string, err error,
 ) {
@@ -118,11 +118,11 @@ func (p *position) choose(ctx context.Context, c *repo.Cluster, list []*repo.Man
 	for _, m := range list {
 		why := p.unusable(m)
 		if why == "" {
-			chain, err := openChain(ctx, c, m)
+			chain, err := c.OpenChain(ctx, m)
 			if err == nil {
 				return m, chain, reason, nil
 			}
-			if !errors.Is(err, repo.ErrCorrupt) && !errors.Is(err, repo.ErrNotFound) {
+			if !errors.Is(err, repo.ErrCorrupt) && !errors.Is(err, repo.ErrNotFound) && !errors.Is(err, repo.ErrLocked) {
 				return nil, nil, "", err
 			}
 			why = err.Error()
@@ -132,12 +132,4 @@ func (p *position) choose(ctx context.Context, c *repo.Cluster, list []*repo.Man
 		}
 	}
 	return nil, nil, reason, nil
-}
-
-// openChain proves that every backup of the chain is there, then opens them.
-func openChain(ctx context.Context, c *repo.Cluster, m *repo.Manifest) (*repo.Chain, error) {
-	if _, err := c.Chain(ctx, m); err != nil {
-		return nil, err
-	}
-	return c.OpenChain(ctx, m)
 }

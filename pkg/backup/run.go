@@ -30,6 +30,10 @@ func Run(ctx context.Context, s Session, c *repo.Cluster, o Options) (m *repo.Ma
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, unlock()) }()
+	// From here on no WAL is removed until locate tells which is not needed.
+	if err := c.AwaitWALRemoval(ctx); err != nil {
+		return nil, err
+	}
 	r := &run{
 		o: o, s: s, c: c, info: s.Info(), walDir: filepath.Join(o.DataDir, "pg_wal"),
 		warnings: warnings{log: o.Log},
@@ -82,6 +86,12 @@ func (r *run) take(ctx context.Context) (err error) {
 	if err := r.locate(ctx, start); err != nil {
 		return err
 	}
+	unlockWAL, err := r.c.LockWAL(ctx, r.at.control.Geometry.WALFileName(r.at.control.Timeline,
+		r.at.control.Geometry.SegmentOf(start)))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, unlockWAL()) }()
 	if r.o.Incremental {
 		r.parent, r.chain, r.fullWhy, err = r.at.choose(ctx, r.c, list)
 		if err != nil {

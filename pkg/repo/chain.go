@@ -71,30 +71,51 @@ func verifyLink(parent, child *Manifest) error {
 type Chain struct {
 	// Backups are newest first; the last one is full.
 	Backups []*BackupReader
+
+	use *Use // nil: there is no hold
 }
 
-// OpenChain opens every backup of the chain that ends in m.
-func (c *Cluster) OpenChain(ctx context.Context, m *Manifest) (*Chain, error) {
-	manifests, err := c.Chain(ctx, m)
-	if err != nil {
-		return nil, err
+// OpenChain opens every backup of the chain that ends in m, of which nothing is removed until it is
+// closed (see Use). ErrNotFound: m was removed meanwhile.
+func (c *Cluster) OpenChain(ctx context.Context, m *Manifest) (_ *Chain, err error) {
+	if m.Status != StatusOK {
+		return nil, fmt.Errorf("backup %s: %w: %s", m.ID, ErrCorrupt, cause(m))
 	}
 	ch := new(Chain)
-	for _, m := range slices.Backward(manifests) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, ch.Close())
+		}
+	}()
+	if ch.use, err = c.Use(ctx, m.ID); err != nil {
+		return nil, err
+	}
+	for _, m := range slices.Backward(ch.use.Chain) {
 		r, err := c.OpenBackup(ctx, m)
 		if err != nil {
-			return nil, errors.Join(err, ch.Close())
+			return nil, err
 		}
 		ch.Backups = append(ch.Backups, r)
 	}
 	return ch, nil
 }
 
-// Close closes all of them.
+// Unprotected says why the chain may be removed while it is open, or gives nil.
+func (ch *Chain) Unprotected() error {
+	if ch.use == nil {
+		return nil
+	}
+	return ch.use.Unprotected
+}
+
+// Close closes all of them and lets go of them.
 func (ch *Chain) Close() error {
 	var err error
 	for _, r := range ch.Backups {
 		err = errors.Join(err, r.Close())
+	}
+	if ch.use != nil {
+		err = errors.Join(err, ch.use.Release())
 	}
 	return err
 }

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/pgincr/pgincr/pkg/keys"
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -190,28 +187,6 @@ type SystemIdentifierError struct {
 func (e *SystemIdentifierError) Error() string {
 	return fmt.Sprintf("cluster %s: the repository's entry is of system identifier %d, this is %d",
 		e.Cluster, e.Have, e.Want)
-}
-
-// Lock takes a lock of this cluster, "backup" for example. When another process holds it
-// the error is ErrLocked and says which process that is.
-func (c *Cluster) Lock(ctx context.Context, name string) (unlock func() error, err error) {
-	if err := verifyElement(name); err != nil {
-		return nil, fmt.Errorf("lock: %w", err)
-	}
-	return c.st.Lock(ctx, c.prefix+locksPrefix+name, lockOwner(time.Now())) //nolint:forbidigo // only for people to read
-}
-
-// lockOwner is what a lock tells whoever finds it held.
-func lockOwner(now time.Time) string {
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown host"
-	}
-	command := filepath.Base(os.Args[0])
-	if len(os.Args) > 1 && !strings.HasPrefix(os.Args[1], "-") {
-		command += " " + os.Args[1] // never the rest: it may hold what nobody else should read
-	}
-	return fmt.Sprintf("%s, process %d on %s, since %s\n", command, os.Getpid(), host, now.UTC().Format(time.RFC3339))
 }
 
 // backupPrefix begins the names of a backup's objects.

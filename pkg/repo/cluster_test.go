@@ -173,8 +173,8 @@ func TestBackupsOrder(t *testing.T) {
 	for _, m := range []*repo.Manifest{
 		onHistory("20261125T000000Z-F", "", 1, 0x2000000, 0x2000100, ""),
 		onHistory("20261124T000000Z-I", "20261125T000000Z-F", 1, 0x3000000, 0x3000100, ""), // the clock went back
-		onHistory("20261124T000002Z-I", "20261124T000001Z-I", 1, 0x3000000, 0x3000100, ""), // on a standby
 		onHistory("20261124T000001Z-I", "20261124T000000Z-I", 1, 0x3000000, 0x3000100, ""),
+		onHistory("20261124T000002Z-I", "20261124T000001Z-I", 1, 0x3000000, 0x3000100, ""), // on a standby
 		onHistory("20261126T000000Z-F", "", 1, 0x9000000, 0x9000100, ""),
 		onHistory("20261127T000000Z-F", "", 2, 0x7000000, 0x7000100, switched), // after a recovery to before that
 	} {
@@ -298,18 +298,25 @@ func TestChainRefuses(t *testing.T) {
 			"stops at",
 		},
 		"no parent": {
-			onHistory("20261122T000000Z-F", "", 1, 0x2000000, 0x5000000, ""),
-			onHistory(child, parent, 1, 0x3000000, 0x4000000, ""), "its parent " + parent + " is missing",
+			nil, onHistory(child, parent, 1, 0x3000000, 0x4000000, ""), "its parent " + parent + " is missing",
 		},
 		"history that is none": {
 			onHistory(parent, "", 1, 0x2000000, 0x3000000, ""), onHistory(child, parent, 2, 0x7000000, 0x8000000, "?"),
 			"history",
 		},
 	} {
-		c := newTestCluster(t, storetest.NewMemory())
+		st := storetest.NewMemory()
+		c := newTestCluster(t, st)
+		lost := test.parent == nil
+		if lost {
+			test.parent = onHistory(parent, "", 1, 0x2000000, 0x5000000, "")
+		}
 		for _, m := range []*repo.Manifest{test.parent, test.child} {
 			_, err := store(t.Context(), c, m, smallFull)
 			must(t, err)
+		}
+		if lost {
+			st.Damage("main/backups/"+parent+"/manifest.json", nil)
 		}
 		m, err := c.Backup(t.Context(), child)
 		must(t, err)

@@ -144,32 +144,6 @@ func (s *dirStore) prune(dir string) error {
 	return err
 }
 
-// Lock takes a flock on the file called name.
-func (s *dirStore) Lock(ctx context.Context, name, owner string) (func() error, error) {
-	path, err := s.path(name)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.mkdirs(ctx, filepath.Dir(path)); err != nil {
-		return nil, s.wrap(err)
-	}
-	l, holder, err := durable.TryLock(path, fileMode, owner)
-	if err != nil {
-		return nil, s.wrap(err)
-	}
-	if l == nil {
-		if holder = strings.TrimSpace(holder); holder == "" {
-			holder = "a process that left no name"
-		}
-		return nil, fmt.Errorf("%s: %w by %s", path, ErrLocked, holder)
-	}
-	var once sync.Once
-	return func() (err error) {
-		once.Do(func() { err = s.wrap(l.Unlock()) })
-		return err
-	}, nil
-}
-
 // mkdirs makes dir and what is missing between the root and it.
 func (s *dirStore) mkdirs(ctx context.Context, dir string) error {
 	if err := ctx.Err(); err != nil {

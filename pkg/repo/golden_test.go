@@ -139,6 +139,10 @@ var compressible = bytes.Repeat([]byte("what compresses well "), 40)
 func TestGoldenWrite(t *testing.T) {
 	st := newTestStore(t)
 	must(t, writeGolden(t.Context(), st, repo.Compression{}))
+	pinned, err := repo.OpenCluster(t.Context(), st, "main")
+	must(t, err)
+	_, err = pinned.Pin(t.Context(), goldenPin())
+	must(t, err)
 	if *update {
 		must(t, os.RemoveAll(goldenDir))
 		must(t, os.CopyFS(goldenDir, os.DirFS(st.String())))
@@ -163,6 +167,14 @@ func TestGoldenWrite(t *testing.T) {
 	}
 }
 
+// goldenPin is the pin of format 1.
+func goldenPin() repo.Pin {
+	return repo.Pin{
+		Format: 1, Backup: incrID, At: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC),
+		By: "postgres@db1", Note: "before the upgrade to 18",
+	}
+}
+
 // Every later version reads the repositories of format 1.
 func TestGoldenRead(t *testing.T) {
 	ctx := t.Context()
@@ -174,6 +186,11 @@ func TestGoldenRead(t *testing.T) {
 	c, err := repo.OpenCluster(ctx, st, "main")
 	must(t, err)
 	readGolden(t, c)
+	want := goldenPin()
+	pins, err := c.Pins(ctx)
+	if d := cmp.Diff(map[string]*repo.Pin{incrID: &want}, pins); d != "" || err != nil {
+		t.Error(d, err)
+	}
 }
 
 // readGolden reads all there is.

@@ -12,6 +12,7 @@ const (
 	walPrefix      = "wal/"
 	mapsPrefix     = "maps/"
 	locksPrefix    = "locks/"
+	pinsPrefix     = "pins/"
 	manifestObject = "manifest.json"
 	indexObject    = "index"
 	controlObject  = "control"

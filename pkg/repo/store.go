@@ -50,8 +50,12 @@ type Store interface {
 	Delete(ctx context.Context, names ...string) error
 	// Lock takes a named exclusive lock that dies with this process, or fails with an error that
 	// is ErrLocked and names the owner. unlock may be called more than once; a lock whose unlock
-	// the caller has dropped may end at any time.
+	// the caller has dropped may end at any time. Where nothing may be written, the error is fs.ErrPermission.
 	Lock(ctx context.Context, name, owner string) (unlock func() error, err error)
+	// Locks gives the locks below prefix (as of List) that are held, by this process or
+	// another, sorted by name: every one that was taken before the call and is not given up. Those
+	// of dead owners are not among them.
+	Locks(ctx context.Context, prefix string) ([]LockInfo, error)
 	// String gives the URL, without secrets.
 	String() string
 }
@@ -60,6 +64,12 @@ type Store interface {
 type ObjectInfo struct {
 	Name string
 	Size int64
+}
+
+// LockInfo is one lock that is held.
+type LockInfo struct {
+	Name  string // relative to the prefix
+	Owner string // what its owner says of itself; "" when that cannot be read
 }
 
 // ObjectWriter fills one object. Not safe for concurrent use.

@@ -28,16 +28,37 @@ type BackupWriter struct {
 	envelopes  *enveloper
 	index      *indexWriter // nil before the first entry; used by one goroutine at a time
 	done       bool         // committed
+	unlock     func() error // of LockTaking
 
 	mu      sync.Mutex
 	objects []Object             // guarded by mu
 	open    map[*PackWriter]bool // guarded by mu
 }
 
-// CreateBackup begins a backup under an id that is not taken.
-func (c *Cluster) CreateBackup(ctx context.Context, id string, z Compression) (*BackupWriter, error) {
+// CreateBackup begins a backup under an id that is not taken. Until it is committed or aborted, a lock
+// keeps it from being taken for the rest of one that was interrupted.
+func (c *Cluster) CreateBackup(ctx context.Context, id string, z Compression) (_ *BackupWriter, err error) {
 	if _, _, err := ParseID(id); err != nil {
 		return nil, err
+	}
+	unlock, err := c.Lock(ctx, string(LockTaking)+"-"+id)
+	if errors.Is(err, ErrLocked) {
+		return nil, fmt.Errorf("backup %s: %w: %w", id, ErrExists, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, unlock())
+		}
+	}()
+	held, err := c.Locks(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if l := removerOf(nil, id, held); l != nil {
+		return nil, fmt.Errorf("backup %s: %w: %s", id, ErrExists, l)
 	}
 	prefix := c.backupPrefix(id)
 	there, err := c.st.List(ctx, prefix, true)
@@ -48,7 +69,7 @@ func (c *Cluster) CreateBackup(ctx context.Context, id string, z Compression) (*
 		return nil, fmt.Errorf("backup %s: %w", id, ErrExists)
 	}
 	return &BackupWriter{
-		c: c, id: id, prefix: prefix, z: z, packTarget: packTarget,
+		c: c, id: id, prefix: prefix, z: z, packTarget: packTarget, unlock: unlock,
 		envelopes: &enveloper{z: z}, open: map[*PackWriter]bool{},
 	}, nil
 }
@@ -174,11 +195,27 @@ func (b *BackupWriter) Commit(ctx context.Context, m *Manifest) error {
 	if data, err = b.c.vault.conceal(name, data); err != nil {
 		return err
 	}
+	if err := b.verifyParent(ctx, m.Parent); err != nil {
+		return err
+	}
 	if err := putBytes(ctx, b.c.st, name, data); err != nil {
 		return err
 	}
 	b.done = true
+	_ = b.unlock() // the backup is there; a lock that cannot be given up ends with the process
 	return nil
+}
+
+// verifyParent refuses to commit a backup whose parent was removed, which only a lost lock makes possible.
+func (b *BackupWriter) verifyParent(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	_, err := b.c.st.Stat(ctx, b.c.backupPrefix(id)+manifestObject)
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("backup %s: its parent %s was removed while it was taken", b.id, id)
+	}
+	return err
 }
 
 // Abort removes what was written, the manifest first. After Commit it does nothing. No
@@ -197,7 +234,7 @@ func (b *BackupWriter) Abort(ctx context.Context) error {
 	if b.index != nil {
 		err = errors.Join(err, b.index.fw.abort())
 	}
-	return errors.Join(err, b.c.deleteBackup(ctx, b.id))
+	return errors.Join(err, b.c.deleteBackup(ctx, b.id), b.unlock())
 }
 
 // putBytes stores a small object as it is.

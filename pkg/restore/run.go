@@ -54,6 +54,10 @@ func Run(ctx context.Context, c *repo.Cluster, m *repo.Manifest, o Options) (res
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, chain.Close()) }()
+	if why := chain.Unprotected(); why != nil {
+		r.result.Warnings = append(r.result.Warnings,
+			fmt.Sprintf("nothing keeps expire from removing what is restored: %v", why))
+	}
 	if err := r.phase("plan", func() error { return r.makePlan(ctx, chain) }); err != nil {
 		return nil, err
 	}

@@ -116,6 +116,30 @@ func (f *Faults) Delete(ctx context.Context, names ...string) error {
 	return f.do("delete", func() error { return f.Store.Delete(ctx, names...) })
 }
 
+// Lock counts. One whose answer is lost is not held.
+func (f *Faults) Lock(ctx context.Context, name, owner string) (unlock func() error, err error) {
+	err = f.do("lock "+name, func() (err error) {
+		unlock, err = f.Store.Lock(ctx, name, owner)
+		return err
+	})
+	if err != nil {
+		if unlock != nil {
+			err = errors.Join(err, unlock())
+		}
+		return nil, err
+	}
+	return unlock, nil
+}
+
+// Locks counts.
+func (f *Faults) Locks(ctx context.Context, prefix string) (held []repo.LockInfo, err error) {
+	err = f.do("locks "+prefix, func() (err error) {
+		held, err = f.Store.Locks(ctx, prefix)
+		return err
+	})
+	return held, err
+}
+
 // faultyWriter counts the operations of a writer.
 type faultyWriter struct {
 	repo.ObjectWriter

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -75,5 +76,86 @@ func lockRace(t *testing.T, open func() repo.Store) {
 	}
 	if err := g.Wait(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Locks gives those that are held, with their owners, and no others.
+func heldLocks(t *testing.T, open func() repo.Store) {
+	st, other := open(), open()
+	names := func(prefix string) string {
+		t.Helper()
+		held, err := other.Locks(t.Context(), prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var text []string
+		for _, l := range held {
+			text = append(text, l.Name+"="+l.Owner)
+		}
+		return strings.Join(text, " ")
+	}
+	if got := names("main/locks/"); got != "" {
+		t.Errorf("at the beginning: %s", got)
+	}
+	var unlock []func() error
+	for _, name := range []string{"main/locks/b", "main/locks/a", "other/locks/a"} {
+		u, err := st.Lock(t.Context(), name, "owner of "+name+"\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		unlock = append(unlock, u)
+	}
+	if got, want := names("main/locks/"), "a=owner of main/locks/a b=owner of main/locks/b"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if err := unlock[0](); err != nil {
+		t.Fatal(err)
+	}
+	if got := names("main/locks/"); got != "a=owner of main/locks/a" {
+		t.Errorf("after unlocking b: %s", got)
+	}
+	if err := errors.Join(unlock[1](), unlock[2]()); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(""); got != "" {
+		t.Errorf("at the end: %s", got)
+	}
+}
+
+// Who takes a lock and then looks at the locks sees all that were taken before: of two that look
+// for each other's, at least one sees it.
+func locksAreSeen(t *testing.T, open func() repo.Store) {
+	for round := range 50 {
+		var g errgroup.Group
+		var seen atomic.Int64
+		var looking sync.WaitGroup
+		looking.Add(2)
+		for _, names := range [][2]string{{"mine", "yours"}, {"yours", "mine"}} {
+			st := open()
+			g.Go(func() error {
+				unlock, err := st.Lock(t.Context(), "main/locks/"+names[0], "")
+				var held []repo.LockInfo
+				if err == nil {
+					held, err = st.Locks(t.Context(), "main/locks/")
+				}
+				looking.Done()
+				looking.Wait()
+				if err != nil {
+					return err
+				}
+				for _, l := range held {
+					if l.Name == names[1] {
+						seen.Add(1)
+					}
+				}
+				return unlock()
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if seen.Load() == 0 {
+			t.Fatalf("round %d: neither saw the other's lock", round)
+		}
 	}
 }

@@ -17,13 +17,16 @@ import (
 // the same pointer.
 type Memory struct {
 	mu      sync.Mutex
-	objects map[string][]byte // guarded by mu; the slices are never changed
-	locks   map[string]string // name to owner, guarded by mu
+	objects map[string][]byte      // guarded by mu; the slices are never changed
+	locks   map[string]*memoryLock // guarded by mu
 }
+
+// memoryLock is one that is held. It has an identity of its own: after DropLocks another may have its name.
+type memoryLock struct{ owner string }
 
 // NewMemory gives an empty one.
 func NewMemory() *Memory {
-	return &Memory{objects: map[string][]byte{}, locks: map[string]string{}}
+	return &Memory{objects: map[string][]byte{}, locks: map[string]*memoryLock{}}
 }
 
 // String names it.
@@ -149,18 +152,44 @@ func (s *Memory) Lock(ctx context.Context, name, owner string) (func() error, er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if holder, ok := s.locks[name]; ok {
-		return nil, fmt.Errorf("%s: %w by %s", name, repo.ErrLocked, holder)
+		return nil, fmt.Errorf("%s: %w by %s", name, repo.ErrLocked, holder.owner)
 	}
-	s.locks[name] = owner
+	mine := &memoryLock{owner}
+	s.locks[name] = mine
 	var once sync.Once
 	return func() error {
 		once.Do(func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			delete(s.locks, name)
+			if s.locks[name] == mine {
+				delete(s.locks, name)
+			}
 		})
 		return nil
 	}, nil
+}
+
+// Locks gives the locks that are held.
+func (s *Memory) Locks(ctx context.Context, prefix string) ([]repo.LockInfo, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var held []repo.LockInfo
+	for _, name := range slices.Sorted(maps.Keys(s.locks)) {
+		if rel, ok := strings.CutPrefix(name, prefix); ok {
+			held = append(held, repo.LockInfo{Name: rel, Owner: strings.TrimSpace(s.locks[name].owner)})
+		}
+	}
+	return held, nil
+}
+
+// DropLocks ends all locks, as the death of the processes that hold them does.
+func (s *Memory) DropLocks() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.locks)
 }
 
 // memoryWriter fills an object.

@@ -33,6 +33,8 @@ func Run(t *testing.T, space NewSpace) {
 		{"deletion", deletion},
 		{"locks", locks},
 		{"a lock frees its name", lockRace},
+		{"locks that are held are listed", heldLocks},
+		{"of two locks one sees the other", locksAreSeen},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) { test.run(t, space(t)) })
