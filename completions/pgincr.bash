@@ -40,6 +40,7 @@ _pgincr() {
 	" archive-get --passphrase-file") return ;;
 	" archive-get --passphrase-command") return ;;
 	" archive-push --compress"|" archive-push -Z") return ;;
+	" archive-push --backlog") return ;;
 	" archive-push --repo"|" archive-push -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" archive-push --cluster") return ;;
 	" archive-push --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -282,7 +283,7 @@ _pgincr() {
 	case "$path" in
 	"") words="init backup restore list show verify archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-get") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
-	" archive-push") words="--compress --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" completion") words="bash zsh fish --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" config") words="show --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;

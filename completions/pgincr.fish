@@ -59,6 +59,7 @@ complete -c pgincr -n '__fish_seen_subcommand_from verify' -l json -d 'Print one
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get key pagemap report config demo version completion' -a archive-push -d 'Store a WAL file and its page map: for archive_command.'
 complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -F
 complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -s 'Z' -l compress -d 'Compression: zstd, zstd:1 to zstd:19, lz4 or none (default: zstd).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -l backlog -d 'Files waiting behind this one to store, too, with all workers; 0: none (default: 64).' -x
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get key pagemap report config demo version completion' -a archive-get -d 'Fetch a WAL file: for restore_command.'
 complete -c pgincr -n '__fish_seen_subcommand_from archive-get' -F
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify archive-push archive-get key pagemap report config demo version completion' -a key -d 'Manage the keys of an encrypted cluster.'

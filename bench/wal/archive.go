@@ -19,6 +19,14 @@ func (d plainDir) Open(_ context.Context, name string) (io.ReadCloser, error) {
 	return os.Open(filepath.Join(string(d), name))
 }
 
+func (d plainDir) Has(_ context.Context, name string) (bool, error) {
+	_, err := os.Stat(filepath.Join(string(d), name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (d plainDir) List(context.Context, uint32) ([]string, error) {
 	entries, err := os.ReadDir(string(d))
 	var names []string

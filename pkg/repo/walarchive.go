@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
@@ -58,8 +60,21 @@ func (a *WALArchive) Put(ctx context.Context, name string, r io.Reader) error {
 		return err
 	}
 	h := a.c.walHeader(kindWAL, name)
-	_, offered, err := a.e.put(ctx, a.c.st, object, h, r)
-	if !errors.Is(err, ErrExists) {
+	// PostgreSQL asks for what a backlog stored before: that is compared, not stored once more.
+	_, err = a.c.st.Stat(ctx, object)
+	var offered content
+	switch {
+	case err == nil:
+		offered, err = contentOf(r)
+	case errors.Is(err, ErrNotFound):
+		if _, offered, err = a.e.put(ctx, a.c.st, object, h, r); err == nil {
+			return nil
+		}
+		if errors.Is(err, ErrExists) { // stored meanwhile
+			err = nil
+		}
+	}
+	if err != nil {
 		return err
 	}
 	stored, err := a.content(ctx, object, h)
@@ -71,6 +86,13 @@ func (a *WALArchive) Put(ctx context.Context, name string, r io.Reader) error {
 			object, stored.Size, offered.Size, ErrExists)
 	}
 	return nil
+}
+
+// contentOf reads r to its end and tells what it held.
+func contentOf(r io.Reader) (content, error) {
+	sum := xxhash.New()
+	n, err := io.CopyBuffer(sum, r, make([]byte, 256<<10))
+	return content{Size: uint64(max(n, 0)), Sum: sum.Sum64()}, err
 }
 
 // content reads an object through, which verifies it, and tells what it holds. Who may not
@@ -166,6 +188,9 @@ func (a *WALArchive) PutMap(ctx context.Context, name string, data []byte) error
 	}
 	if len(data) > maxMap {
 		return fmt.Errorf("map %s: %d bytes, more than %d", name, len(data), maxMap)
+	}
+	if _, err := a.c.st.Stat(ctx, object); !errors.Is(err, ErrNotFound) {
+		return err // nil: it is there
 	}
 	_, _, err = a.e.put(ctx, a.c.st, object, a.c.walHeader(kindMap, name), bytes.NewReader(data))
 	if errors.Is(err, ErrExists) {

@@ -11,6 +11,8 @@ type Archive interface {
 	// Put stores a file, durable when it returns. Identical content that is there
 	// already is no error; other content under the same name is fs.ErrExist.
 	Put(ctx context.Context, name string, r io.Reader) error
+	// Has says whether a file is there.
+	Has(ctx context.Context, name string) (bool, error)
 	// Open reads a file, or fails with fs.ErrNotExist.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
 	// List gives the names of the files of one timeline (segments, .partial,

@@ -3,6 +3,7 @@ package wal
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -43,6 +44,14 @@ func (a *dirArchive) Put(_ context.Context, name string, r io.Reader) error {
 		return nil
 	}
 	return os.WriteFile(path, data, 0o600)
+}
+
+func (a *dirArchive) Has(_ context.Context, name string) (bool, error) {
+	_, err := os.Stat(filepath.Join(a.dir, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (a *dirArchive) Open(_ context.Context, name string) (io.ReadCloser, error) {

@@ -18,6 +18,6 @@
 //
 // Reading order: version.go, page.go, record.go, reference.go, special.go,
 // collector.go, scanner.go, stretch.go, segmentmap.go, join.go, encode.go,
-// then build.go, plan.go, segment.go, end.go, buildmaps.go, and archive.go, push.go, get.go,
+// then build.go, plan.go, segment.go, end.go, buildmaps.go, and archive.go, push.go, backlog.go, get.go,
 // summary.go, and landmark.go, which is for restores.
 package wal
