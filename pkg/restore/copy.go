@@ -8,13 +8,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
-
-// partSize is how much of a file one worker writes before another may take the
-// next part: large enough that the disk sees long stretches, small enough that
-// the last file keeps all workers busy to the end.
-const partSize = 32 << 20
 
 // copier is the second phase: it streams the indexes and fills the tree.
 type copier struct {
@@ -24,24 +20,37 @@ type copier struct {
 	disk     *disk
 	progress *Progress
 	menders  menders
+	canvases *canvases
 	partSize int
+	writers  *errgroup.Group // of parts that are complete in memory
 
 	files, read, written, skipped atomic.Int64
 }
 
 func newCopier(p *plan, t *tree, l *ledger, d *disk, o *Options) *copier {
+	partBytes := max(o.partSize, int(p.backup.Geometry.BlockSize))
 	return &copier{
-		plan: p, tree: t, ledger: l, disk: d, progress: o.Progress, menders: newMenders(o.Jobs), partSize: o.partSize,
+		plan: p, tree: t, ledger: l, disk: d, progress: o.Progress, partSize: o.partSize,
+		menders: newMenders(o.Jobs), canvases: newCanvases(o.Jobs, partBytes),
 	}
 }
 
 // run writes every file of the newest backup. The first failure stops it.
-func (c *copier) run(ctx context.Context, jobs int) error {
-	g, gctx := errgroup.WithContext(ctx)
+func (c *copier) run(ctx context.Context, jobs int) (err error) {
+	defer func() { err = errors.Join(err, c.canvases.close()) }()
+	writers, wctx := errgroup.WithContext(ctx)
+	writers.SetLimit(jobs)
+	c.writers = writers
+	g, gctx := errgroup.WithContext(wctx)
 	g.SetLimit(jobs)
-	err := c.produce(gctx, g)
-	if werr := g.Wait(); werr != nil {
-		return werr // what made the producer stop
+	err = c.produce(gctx, g)
+	gerr := g.Wait()
+	// In this order: a failure makes those before it stop.
+	if werr := writers.Wait(); werr != nil {
+		return werr
+	}
+	if gerr != nil {
+		return gerr
 	}
 	return errors.Join(err, ctx.Err())
 }
@@ -84,16 +93,12 @@ func (c *copier) start(ctx context.Context, g *errgroup.Group, cf *repo.ChainFil
 	if err := c.tree.pass(d, name); err != nil {
 		return err
 	}
-	size := c.partSize
-	if c.tree.inPlace && cf.Versions[0].Kind == repo.KindFile {
-		size = math.MaxInt // compared by the hash of the whole
-	}
-	parts := divide(pieces, size)
-	parts[0].zero = zero
+	parts := c.divide(cf.Versions[0], pieces, zero)
 	w, err := newWork(ctx, c, cf, d, name, len(parts))
 	if err != nil {
 		return err
 	}
+	w.holes = len(zero) > 0
 	for i, part := range parts {
 		if err := ctx.Err(); err != nil {
 			return errors.Join(err, w.abandon(len(parts)-i))
@@ -103,20 +108,20 @@ func (c *copier) start(ctx context.Context, g *errgroup.Group, cf *repo.ChainFil
 	return nil
 }
 
-// divide cuts the pieces of a file into parts of about so many bytes. A file
-// without pieces has one empty part.
-func divide(pieces []repo.Piece, limit int) []part {
-	var parts []part
-	from, size := 0, 0
-	for i := range pieces {
-		size += int(pieces[i].Frame.Raw)
-		if size >= limit {
-			parts = append(parts, part{pieces: pieces[from : i+1]})
-			from, size = i+1, 0
-		}
+// divide cuts a file into parts.
+func (c *copier) divide(f *repo.File, pieces []repo.Piece, zero []repo.BlockRun) []part {
+	g := c.plan.backup.Geometry
+	switch {
+	case f.Kind == repo.KindRelation:
+		return cut(pieces, zero, f.Blocks(g), c.partBlocks())
+	case c.tree.inPlace:
+		return divide(pieces, math.MaxInt) // compared by the hash of the whole
+	default:
+		return divide(pieces, c.partSize)
 	}
-	if from < len(pieces) || len(parts) == 0 {
-		parts = append(parts, part{pieces: pieces[from:]})
-	}
-	return parts
+}
+
+// partBlocks is the length of a part of a relation, at least one block.
+func (c *copier) partBlocks() pg.BlockNumber {
+	return max(1, pg.BlockNumber(c.partSize)/pg.BlockNumber(c.plan.backup.Geometry.BlockSize))
 }

@@ -3,16 +3,16 @@
 // The plan reads the indexes of the chain once and refuses everything that can
 // be refused before a byte is written: a directory that is in use, a path that
 // would leave it, a tablespace in the way, a disk that is too small, WAL that is
-// missing. The copy reads the indexes again, as a stream, and fetches each frame
-// that supplies a block once, writing its pages at their place; zero pages stay
-// holes and nothing is read back. The commit makes everything durable with one
+// missing. The copy reads the indexes again, as a stream, and puts relation files
+// together part by part in memory, from the frames that supply a block of the part;
+// each part is written in long stretches, once, zero pages stay holes, and nothing is read back. The commit makes everything durable with one
 // flush for each file system and gives global/pg_control its name last.
 //
 // The package never starts from, and never leaves, half a restore that
 // PostgreSQL would accept: without global/pg_control it refuses to start.
 //
-// Memory is jobs × (one frame as it is stored and once more uncompressed: 2 MiB; in place
-// the pages that are there as well: 3 MiB)
+// Memory is jobs × (two parts of a file: 16 MiB; one frame as it is stored and once more
+// uncompressed, and where plain files are compared what is there as well: 3 MiB)
 // + the index entries of the files being written, of which there are at most
 // jobs + 1 (an entry of a 1 GiB segment with every second block stored is 1 MiB)
 // + the reading of the chain's indexes (package repo) + at most 16384 finished
@@ -22,5 +22,5 @@
 // that package repo holds open.
 //
 // Reading order: options.go, run.go, plan.go, path.go, target.go, tree.go,
-// copy.go, work.go, commit.go, recovery.go.
+// copy.go, part.go, work.go, plain.go, relation.go, mend.go, out.go, commit.go, recovery.go.
 package restore

@@ -3,10 +3,10 @@ package restore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"syscall"
 
 	"github.com/cespare/xxhash/v2"
@@ -61,93 +61,118 @@ func (w *work) openFound(ctx context.Context) (*os.File, error) {
 	return f, err
 }
 
-// mendPiece compares the pages of a piece with what the file holds, by their
-// hashes, and reads the frame only if one differs. Only the pages that differ are written.
-func (w *work) mendPiece(ctx context.Context, out *os.File, p *repo.Piece, sum *pg.CRC32CSum) error {
-	m := w.c.menders.get()
-	defer w.c.menders.put(m)
-	same, err := w.compare(m, out, p, sum)
-	if err != nil || same {
+// mend compares the part with what the file holds, by the hashes of its pages, and puts together
+// what differs. A frame that supplies nothing that differs is not read.
+func (v *view) mend(ctx context.Context, out *outFile) error {
+	m := v.w.c.menders.get()
+	defer v.w.c.menders.put(m)
+	if err := v.w.clearRuns(ctx, m, out, v.part.zero); err != nil {
 		return err
 	}
-	from := w.c.plan.chain.Backups[p.Depth]
-	if m.frame, err = from.ReadFrame(ctx, p.Frame, m.frame); err != nil {
-		return fmt.Errorf("backup %s: %s: %w", from.Manifest.ID, w.extent(p), err)
+	sum := pg.NewCRC32CSum(v.w.file.Size)
+	differing, err := v.compare(ctx, m, out, sum)
+	if err != nil {
+		return err
 	}
-	w.c.read.Add(int64(p.Frame.Stored))
-	size := int64(w.c.plan.backup.Geometry.BlockSize)
-	for s, err := range stretches(p, len(m.frame), size) {
-		if err != nil {
+	v.w.c.skip(int64(v.part.blocks()-differing) * v.size)
+	if differing > 0 {
+		if err := v.replace(ctx, m, differing, sum); err != nil {
 			return err
 		}
-		if err := w.mendStretch(m, out, s, size); err != nil {
-			return err
-		}
-		sum.Add(s.to, int64(s.size), pg.CRC32C(m.frame[s.from:s.from+s.size]))
+		v.w.changed.Store(true)
 	}
+	v.w.merge(sum)
 	return nil
 }
 
-// compare reads the pages that a piece supplies from the file and notes in m.differs,
-// for every page of the frame, whether it is not what the hash says. Only when
-// all are the same does it add to sum.
-func (w *work) compare(m *mender, out *os.File, p *repo.Piece, sum *pg.CRC32CSum) (same bool, err error) {
-	size := int64(w.c.plan.backup.Geometry.BlockSize)
-	m.reset(int(int64(p.Frame.Raw)/size), int(p.Frame.Raw))
-	mine := pg.NewCRC32CSum(w.file.Size)
-	equal := int64(0)
-	for s, err := range stretches(p, int(p.Frame.Raw), size) {
-		if err != nil {
-			return false, err
+// compareChunk is how much is read and compared at a time, so that it is still in the
+// processor's cache when it is looked at.
+const compareChunk = 256 << 10
+
+// compare reads the part from the file, notes in m.differs which blocks are not what their hashes say,
+// and adds the chunks without such blocks to sum.
+func (v *view) compare(ctx context.Context, m *mender, out *outFile, sum *pg.CRC32CSum) (pg.BlockNumber, error) {
+	m.reset(int(v.part.to - v.part.from))
+	from := int64(v.part.from) * v.size
+	differing := pg.BlockNumber(0)
+	for at := int64(0); at < int64(len(v.bytes)); at += compareChunk {
+		if err := ctx.Err(); err != nil {
+			return 0, err
 		}
-		b := m.local[s.from : s.from+s.size]
-		n, err := out.ReadAt(b, s.to)
+		b := v.bytes[at:min(at+compareChunk, int64(len(v.bytes)))]
+		n, err := out.ReadAt(b, from+at)
 		if err != nil && !errors.Is(err, io.EOF) {
-			return false, err
+			return 0, err
 		}
 		clear(b[n:])
-		for at := 0; at < s.size; at += int(size) {
-			if repo.PageHash(pg.Page(b[at:at+int(size)])) == w.hashes[(s.to+int64(at))/size] {
-				equal += size
-				continue
+		same := true
+		for i := int64(0); i < int64(len(b)); i += v.size {
+			block := (at + i) / v.size
+			if repo.PageHash(pg.Page(b[i:i+v.size])) != v.w.hashes[int64(v.part.from)+block] {
+				m.differs[block] = true
+				differing++
+				same = false
 			}
-			m.differs[(s.from+at)/int(size)] = true
-			m.any = true
 		}
-		mine.Add(s.to, int64(s.size), pg.CRC32C(b))
+		if same {
+			sum.Add(from+at, int64(len(b)), pg.CRC32C(b))
+		}
 	}
-	w.c.skip(equal)
-	if m.any {
-		return false, nil
-	}
-	sum.Merge(mine)
-	return true, nil
+	return differing, nil
 }
 
-// mendStretch writes the pages of a stretch that differ, neighbours at once.
-func (w *work) mendStretch(m *mender, out *os.File, s stretch, size int64) error {
-	for at := 0; at < s.size; {
-		from := at
-		for at < s.size && m.differs[(s.from+at)/int(size)] {
-			at += int(size)
-		}
-		if at == from {
-			at += int(size)
+// replace puts the blocks that differ into their places, to be written, and adds the chunks that have some
+// to sum.
+func (v *view) replace(ctx context.Context, m *mender, differing pg.BlockNumber, sum *pg.CRC32CSum) error {
+	placed := pg.BlockNumber(0)
+	for i := range v.part.pieces {
+		p := v.part.pieces[i]
+		if p.Runs = v.differing(m, p.Runs); len(p.Runs) == 0 {
 			continue
 		}
-		if _, err := out.WriteAt(m.frame[s.from+from:s.from+at], s.to+int64(from)); err != nil {
+		n, err := v.scatter(ctx, m, &p)
+		if err != nil {
 			return err
 		}
-		w.changed.Store(true)
-		w.c.wrote(int64(at - from))
+		placed += n
+	}
+	if err := v.verify(placed, differing); err != nil {
+		return err
+	}
+	whole := []repo.BlockRun{{First: v.part.from, Count: v.part.to - v.part.from}}
+	v.runs = v.differing(m, whole)
+	chunk := pg.BlockNumber(compareChunk / v.size)
+	for at := v.part.from; at < v.part.to; at += chunk {
+		r := repo.BlockRun{First: at, Count: min(chunk, v.part.to-at)}
+		if slices.Contains(m.differs[at-v.part.from:][:r.Count], true) {
+			v.add(sum, r)
+		}
 	}
 	return nil
+}
+
+// differing gives the blocks of runs that differ, as runs.
+func (v *view) differing(m *mender, runs []repo.BlockRun) []repo.BlockRun {
+	var out []repo.BlockRun
+	for _, r := range runs {
+		open := false
+		for b := r.First; b < r.First+r.Count; b++ {
+			if !m.differs[b-v.part.from] {
+				open = false
+				continue
+			}
+			if !open {
+				out = append(out, repo.BlockRun{First: b})
+				open = true
+			}
+			out[len(out)-1].Count++
+		}
+	}
+	return out
 }
 
 // clearRuns makes runs of blocks zero where they are not.
-func (w *work) clearRuns(ctx context.Context, out *os.File, runs []repo.BlockRun) error {
-	m := w.c.menders.get()
-	defer w.c.menders.put(m)
+func (w *work) clearRuns(ctx context.Context, m *mender, out *outFile, runs []repo.BlockRun) error {
 	size := int64(w.c.plan.backup.Geometry.BlockSize)
 	for _, r := range runs {
 		at, end := int64(r.First)*size, (int64(r.First)+int64(r.Count))*size
@@ -171,8 +196,8 @@ func (w *work) clearRuns(ctx context.Context, out *os.File, runs []repo.BlockRun
 }
 
 // clearSome looks at some bytes from at on, punches a hole if they are not zero, and gives where to go on.
-func (w *work) clearSome(m *mender, out *os.File, at, end int64) (next int64, err error) {
-	m.reset(0, repo.MaxFrame)
+func (w *work) clearSome(m *mender, out *outFile, at, end int64) (next int64, err error) {
+	m.grow(repo.MaxFrame)
 	n, err := out.ReadAt(m.local[:min(int64(len(m.local)), end-at)], at)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
@@ -194,13 +219,13 @@ func (w *work) clearSome(m *mender, out *os.File, at, end int64) (next int64, er
 }
 
 // sameContent says whether the file is already what a KindFile is to be, and adds it to sum if so.
-func (w *work) sameContent(ctx context.Context, out *os.File, sum *pg.CRC32CSum) (bool, error) {
+func (w *work) sameContent(ctx context.Context, out *outFile, sum *pg.CRC32CSum) (bool, error) {
 	if w.found == nil || w.found.size != w.file.Size {
 		return false, nil
 	}
 	m := w.c.menders.get()
 	defer w.c.menders.put(m)
-	m.reset(0, repo.MaxFrame)
+	m.grow(repo.MaxFrame)
 	h := xxhash.New()
 	mine := pg.NewCRC32CSum(w.file.Size)
 	for at := int64(0); at < w.file.Size; {

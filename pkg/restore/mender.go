@@ -1,25 +1,27 @@
 package restore
 
-// mender is what a worker needs to compare pages: 2 MiB.
+// mender is what a worker needs besides a canvas: 2 MiB.
 type mender struct {
-	local   []byte // what the file holds, laid out like the frame
+	local   []byte // what a file holds
 	frame   []byte
-	differs []bool // for each page of the frame
-	any     bool
+	differs []bool // for each block of a part
 }
 
-// reset makes room for a frame of so many pages and bytes.
-func (m *mender) reset(pages, size int) {
+// grow makes room for what a file holds.
+func (m *mender) grow(size int) {
 	if cap(m.local) < size {
 		m.local = make([]byte, size)
 	}
 	m.local = m.local[:size]
-	if cap(m.differs) < pages {
-		m.differs = make([]bool, pages)
+}
+
+// reset makes room for a part of so many blocks, none of which differs.
+func (m *mender) reset(blocks int) {
+	if cap(m.differs) < blocks {
+		m.differs = make([]bool, blocks)
 	}
-	m.differs = m.differs[:pages]
+	m.differs = m.differs[:blocks]
 	clear(m.differs)
-	m.any = false
 }
 
 // menders lends one mender to each worker.
