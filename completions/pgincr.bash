@@ -6,6 +6,7 @@ _pgincr() {
 		" archive-get") path=" archive-get" ;;
 		" archive-push") path=" archive-push" ;;
 		" backup") path=" backup" ;;
+		" compact") path=" compact" ;;
 		" completion") path=" completion" ;;
 		" config") path=" config" ;;
 		" config show") path=" config show" ;;
@@ -71,6 +72,14 @@ _pgincr() {
 	" backup --identity") return ;;
 	" backup --passphrase-file") return ;;
 	" backup --passphrase-command") return ;;
+	" compact --repo"|" compact -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" compact --cluster") return ;;
+	" compact --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" compact --jobs"|" compact -j") return ;;
+	" compact --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" compact --identity") return ;;
+	" compact --passphrase-file") return ;;
+	" compact --passphrase-command") return ;;
 	" completion --repo"|" completion -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" completion --cluster") return ;;
 	" completion --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -281,10 +290,11 @@ _pgincr() {
 	" version --passphrase-command") return ;;
 	esac
 	case "$path" in
-	"") words="init backup restore list show verify archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	"") words="init backup restore list show verify compact archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-get") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" compact") words="--json --dry-run --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" completion") words="bash zsh fish --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" config") words="show --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" config show") words="--json --all --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;

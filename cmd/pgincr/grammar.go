@@ -17,6 +17,7 @@ type grammar struct {
 	List        listCommand        `cmd:"" help:"List the backups of a cluster."`
 	Show        showCommand        `cmd:"" help:"Show one backup."`
 	Verify      verifyCommand      `cmd:"" help:"Prove that backups can be restored, without restoring them."`
+	Compact     compactCommand     `cmd:"" help:"Turn a chain into one full backup inside the repository."`
 	ArchivePush archivePushCommand `cmd:"" name:"archive-push" help:"Store a WAL file and its page map: for archive_command."`
 	ArchiveGet  archiveGetCommand  `cmd:"" name:"archive-get" help:"Fetch a WAL file: for restore_command."`
 	Key         keyCommand         `cmd:"" help:"Manage the keys of an encrypted cluster."`

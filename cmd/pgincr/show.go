@@ -54,6 +54,9 @@ func showRows(m *repo.Manifest, chain []*repo.Manifest) []string {
 		}
 	}
 	add("full because", m.FullReason)
+	if m.CompactedFrom != "" {
+		add("compacted", fmt.Sprintf("from %s, %s", m.CompactedFrom, human.Time(m.CompactedAt)))
+	}
 	add("chain", strings.Join(ids, " → "))
 	add("status", m.Status)
 	add("started", human.Time(m.StartedAt))

@@ -68,7 +68,7 @@ func (c *Cluster) Backups(ctx context.Context) ([]*Manifest, error) {
 }
 
 // sortBackups puts broken ones first, then orders by timeline and position, then children
-// behind parents.
+// behind parents and compacted ones behind what they were compacted from.
 func sortBackups(ms []*Manifest) {
 	byID := make(map[string]*Manifest, len(ms))
 	for _, m := range ms {
@@ -77,7 +77,7 @@ func sortBackups(ms []*Manifest) {
 	depth := make(map[string]int, len(ms))
 	for _, m := range ms {
 		n := 0
-		for p := byID[m.Parent]; p != nil && n <= len(ms); p = byID[p.Parent] {
+		for p := before(byID, m); p != nil && n <= len(ms); p = before(byID, p) {
 			n++
 		}
 		depth[m.ID] = n

@@ -14,9 +14,11 @@ const maxChain = 10_000
 
 // Chain gives the manifests from the full backup to m, full first, and proves that they
 // fit: each parent is there, same system identifier and geometry, positions in order, one
-// line of timelines.
+// line of timelines. Where a parent was compacted, the compacted backup stands for it and all
+// before it.
 func (c *Cluster) Chain(ctx context.Context, m *Manifest) ([]*Manifest, error) {
 	chain := []*Manifest{m}
+	links := links{c: c}
 	for child := m; child.Type != TypeFull; {
 		if child.Status != StatusOK {
 			return nil, fmt.Errorf("backup %s: %w: its manifest cannot be read", child.ID, ErrCorrupt)
@@ -24,7 +26,7 @@ func (c *Cluster) Chain(ctx context.Context, m *Manifest) ([]*Manifest, error) {
 		if len(chain) >= maxChain {
 			return nil, fmt.Errorf("backup %s: %w: more than %d backups in its chain", m.ID, ErrCorrupt, maxChain)
 		}
-		parent, err := c.load(ctx, child.Parent)
+		parent, err := links.parent(ctx, child)
 		if errors.Is(err, ErrNotFound) {
 			return nil, fmt.Errorf("backup %s: %w: its parent %s is missing", child.ID, ErrCorrupt, child.Parent)
 		}

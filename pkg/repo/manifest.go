@@ -33,9 +33,11 @@ type Manifest struct {
 	SystemIdentifier uint64            `json:"system_identifier,string"`
 	PGVersion        int               `json:"pg_version"`
 	PageMap          PageMapResult     `json:"page_map"`
-	FullReason       string            `json:"full_reason,omitempty"` // why an incremental became full
-	SizeBytes        int64             `json:"size_bytes"`            // of the restored data directory, without WAL
-	StoredBytes      int64             `json:"stored_bytes"`          // of all objects of this backup
+	FullReason       string            `json:"full_reason,omitempty"`    // why an incremental became full
+	CompactedFrom    string            `json:"compacted_from,omitempty"` // the incremental whose state it holds
+	CompactedAt      time.Time         `json:"compacted_at,omitzero"`
+	SizeBytes        int64             `json:"size_bytes"`   // of the restored data directory, without WAL
+	StoredBytes      int64             `json:"stored_bytes"` // of all objects of this backup
 	BlocksTotal      int64             `json:"blocks_total"`
 	BlocksStored     int64             `json:"blocks_stored"`
 	FilesTotal       int64             `json:"files_total"`

@@ -130,6 +130,9 @@ func (m *Manifest) verify() error {
 			return fmt.Errorf("parent %q", m.Parent)
 		}
 	}
+	if err := m.verifyCompacted(); err != nil {
+		return err
+	}
 	if err := m.Geometry.Verify(); err != nil {
 		return err
 	}

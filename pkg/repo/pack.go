@@ -40,14 +40,32 @@ func (p *PackWriter) WriteFrame(ctx context.Context, raw []byte, hashes []uint64
 	if p.err != nil {
 		return Frame{}, p.err
 	}
-	f, err := p.write(ctx, raw, hashes)
+	f, err := p.write(ctx, len(raw), hashes, func() ([]byte, Codec) {
+		var codec Codec
+		p.frame, codec = p.z.append(p.frame[:frameHeaderSize], raw)
+		return p.frame, codec
+	})
 	p.err = err
 	return f, err
 }
 
-func (p *PackWriter) write(ctx context.Context, raw []byte, hashes []uint64) (Frame, error) {
-	if len(raw) == 0 || len(raw) > MaxFrame || len(hashes) > 0 && len(raw)%len(hashes) != 0 {
-		return Frame{}, fmt.Errorf("frame of %d bytes with %d page hashes", len(raw), len(hashes))
+// CopyFrame appends a frame as another pack has it, without compressing it again. hashes are as for
+// WriteFrame. The frame that is read is used up.
+func (p *PackWriter) CopyFrame(ctx context.Context, s *StoredFrame, hashes []uint64) (Frame, error) {
+	if p.err != nil {
+		return Frame{}, p.err
+	}
+	f, err := p.write(ctx, len(s.Raw), hashes, func() ([]byte, Codec) { return s.frame, s.codec })
+	p.err = err
+	return f, err
+}
+
+// write appends a frame of so many bytes; payload gives it, compressed, behind the room for its header.
+func (p *PackWriter) write(
+	ctx context.Context, raw int, hashes []uint64, payload func() ([]byte, Codec),
+) (Frame, error) {
+	if raw == 0 || raw > MaxFrame || len(hashes) > 0 && raw%len(hashes) != 0 {
+		return Frame{}, fmt.Errorf("frame of %d bytes with %d page hashes", raw, len(hashes))
 	}
 	if err := ctx.Err(); err != nil {
 		return Frame{}, err
@@ -55,7 +73,7 @@ func (p *PackWriter) write(ctx context.Context, raw []byte, hashes []uint64) (Fr
 	if err := p.open(ctx, len(hashes) > 0); err != nil {
 		return Frame{}, err
 	}
-	h := frameHeader{Kind: frameBytes, Raw: uint32(len(raw))}
+	h := frameHeader{Kind: frameBytes, Raw: uint32(raw)}
 	f := Frame{Pack: p.number, Offset: p.pack.off, Raw: h.Raw, HashIndex: NoHashes}
 	if len(hashes) > 0 {
 		h.Kind, h.Count, h.First = framePages, uint32(len(hashes)), p.hashes.count
@@ -64,8 +82,9 @@ func (p *PackWriter) write(ctx context.Context, raw []byte, hashes []uint64) (Fr
 			return Frame{}, err
 		}
 	}
-	p.frame, h.Codec = p.z.append(p.frame[:frameHeaderSize], raw)
-	if err := p.pack.append(&h, p.frame); err != nil {
+	var frame []byte
+	frame, h.Codec = payload()
+	if err := p.pack.append(&h, frame); err != nil {
 		return Frame{}, err
 	}
 	f.Codec, f.Stored, f.Sum = h.Codec, h.Stored+frameHeaderSize, h.Sum

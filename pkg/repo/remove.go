@@ -141,24 +141,47 @@ func (r *Remover) verifyUnused(ctx context.Context, id string, held []HeldLock) 
 		if err != nil {
 			return err
 		}
-		if m != nil && m.Parent == id {
+		if m == nil || m.Parent != id && CompactedID(m.Parent) != id {
+			continue
+		}
+		stands, err := r.stands(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !stands {
 			return &InUseError{id, "backup " + child + " is built on it"}
 		}
 	}
 	return nil
 }
 
+// stands says whether a compacted backup stands for this one, so that what is built on it does not need it.
+func (r *Remover) stands(ctx context.Context, id string) (bool, error) {
+	twin := CompactedID(id)
+	if twin == "" {
+		return false, nil
+	}
+	m, err := r.manifest(ctx, twin)
+	return m != nil && m.CompactedFrom == id, err
+}
+
 // needs says whether backup user is built on id. A user whose chain is not known may be.
 func (r *Remover) needs(ctx context.Context, user, id string) (bool, error) {
 	for n := 0; n < maxChain; n++ {
 		m, err := r.manifest(ctx, user)
-		if err != nil || m == nil || m.Parent == id {
+		if err != nil || m == nil || m.Parent == id || m.Parent != "" && CompactedID(m.Parent) == id {
 			return true, err
 		}
 		if m.Parent == "" {
 			return false, nil
 		}
 		user = m.Parent
+		if m, err = r.manifest(ctx, user); err != nil {
+			return true, err
+		}
+		if twin := CompactedID(user); m == nil && twin != "" {
+			user = twin // it was compacted and removed, or the chain is not whole
+		}
 	}
 	return true, nil
 }

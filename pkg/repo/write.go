@@ -36,11 +36,30 @@ type BackupWriter struct {
 }
 
 // CreateBackup begins a backup under an id that is not taken. Until it is committed or aborted, a lock
-// keeps it from being taken for the rest of one that was interrupted.
+// keeps it from being taken for the rest of one that was interrupted. Nor may there be a backup of the
+// other kind and the same time.
 func (c *Cluster) CreateBackup(ctx context.Context, id string, z Compression) (_ *BackupWriter, err error) {
-	if _, _, err := ParseID(id); err != nil {
+	begun, kind, err := ParseID(id)
+	if err != nil {
 		return nil, err
 	}
+	other := TypeIncremental
+	if kind == TypeIncremental {
+		other = TypeFull
+	}
+	twin := begun.Format(idTime) + idSuffix(other)
+	there, err := c.st.List(ctx, c.backupPrefix(twin), true)
+	if err != nil {
+		return nil, err
+	}
+	if len(there) > 0 {
+		return nil, fmt.Errorf("backup %s: %w, as %s", id, ErrExists, twin)
+	}
+	return c.createBackup(ctx, id, z)
+}
+
+// createBackup begins a backup under an id that is not taken.
+func (c *Cluster) createBackup(ctx context.Context, id string, z Compression) (_ *BackupWriter, err error) {
 	unlock, err := c.Lock(ctx, string(LockTaking)+"-"+id)
 	if errors.Is(err, ErrLocked) {
 		return nil, fmt.Errorf("backup %s: %w: %w", id, ErrExists, err)
