@@ -11,6 +11,7 @@ _pgincr() {
 		" config") path=" config" ;;
 		" config show") path=" config show" ;;
 		" demo") path=" demo" ;;
+		" expire") path=" expire" ;;
 		" init") path=" init" ;;
 		" key") path=" key" ;;
 		" key add") path=" key add" ;;
@@ -23,9 +24,11 @@ _pgincr() {
 		" pagemap") path=" pagemap" ;;
 		" pagemap build") path=" pagemap build" ;;
 		" pagemap show") path=" pagemap show" ;;
+		" pin") path=" pin" ;;
 		" report") path=" report" ;;
 		" restore") path=" restore" ;;
 		" show") path=" show" ;;
+		" unpin") path=" unpin" ;;
 		" verify") path=" verify" ;;
 		" version") path=" version" ;;
 		esac
@@ -114,6 +117,20 @@ _pgincr() {
 	" demo --identity") return ;;
 	" demo --passphrase-file") return ;;
 	" demo --passphrase-command") return ;;
+	" expire --keep-full") return ;;
+	" expire --keep-days") return ;;
+	" expire --keep-daily") return ;;
+	" expire --keep-weekly") return ;;
+	" expire --keep-monthly") return ;;
+	" expire --wal-days") return ;;
+	" expire --repo"|" expire -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" expire --cluster") return ;;
+	" expire --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" expire --jobs"|" expire -j") return ;;
+	" expire --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" expire --identity") return ;;
+	" expire --passphrase-file") return ;;
+	" expire --passphrase-command") return ;;
 	" init --dbname"|" init -d") return ;;
 	" init --host"|" init -h") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" init --port"|" init -p") return ;;
@@ -229,6 +246,15 @@ _pgincr() {
 	" pagemap show --identity") return ;;
 	" pagemap show --passphrase-file") return ;;
 	" pagemap show --passphrase-command") return ;;
+	" pin --note") return ;;
+	" pin --repo"|" pin -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" pin --cluster") return ;;
+	" pin --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" pin --jobs"|" pin -j") return ;;
+	" pin --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" pin --identity") return ;;
+	" pin --passphrase-file") return ;;
+	" pin --passphrase-command") return ;;
 	" report --dbname"|" report -d") return ;;
 	" report --host"|" report -h") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" report --port"|" report -p") return ;;
@@ -272,6 +298,14 @@ _pgincr() {
 	" show --identity") return ;;
 	" show --passphrase-file") return ;;
 	" show --passphrase-command") return ;;
+	" unpin --repo"|" unpin -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" unpin --cluster") return ;;
+	" unpin --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" unpin --jobs"|" unpin -j") return ;;
+	" unpin --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" unpin --identity") return ;;
+	" unpin --passphrase-file") return ;;
+	" unpin --passphrase-command") return ;;
 	" verify --repo"|" verify -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" verify --cluster") return ;;
 	" verify --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -290,7 +324,7 @@ _pgincr() {
 	" version --passphrase-command") return ;;
 	esac
 	case "$path" in
-	"") words="init backup restore list show verify compact archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	"") words="init backup restore list show verify compact expire pin unpin archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-get") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
@@ -299,6 +333,7 @@ _pgincr() {
 	" config") words="show --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" config show") words="--json --all --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" demo") words="--bindir --scale --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" expire") words="--json --keep-full --keep-days --keep-daily --keep-weekly --keep-monthly --wal-days --damaged --dry-run --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" init") words="--dbname --host --port --username --json --pgdata --recipient --backup-recipient --encrypt-passphrase --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" key") words="generate list add remove rotate passphrase --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" key add") words="--backup-only --name --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
@@ -307,13 +342,15 @@ _pgincr() {
 	" key passphrase") words="--new-passphrase-file --new-passphrase-command --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" key remove") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" key rotate") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
-	" list") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" list") words="--json --windows --locks --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" pagemap") words="show build --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" pagemap build") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" pagemap show") words="--dbname --host --port --username --json --from --to --timeline --pgdata --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" pin") words="--note --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" report") words="--dbname --host --port --username --output --changes --relations --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" restore") words="--json --pgdata --tablespace-mapping --tablespace-root --delta --discard-wal --dry-run --waldir --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-action --target-exclusive --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" show") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" unpin") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" verify") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" version") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	esac

@@ -18,6 +18,9 @@ type grammar struct {
 	Show        showCommand        `cmd:"" help:"Show one backup."`
 	Verify      verifyCommand      `cmd:"" help:"Prove that backups can be restored, without restoring them."`
 	Compact     compactCommand     `cmd:"" help:"Turn a chain into one full backup inside the repository."`
+	Expire      expireCommand      `cmd:"" help:"Remove backups that no rule keeps, and the WAL that no backup needs."`
+	Pin         pinCommand         `cmd:"" help:"Keep a backup until it is unpinned."`
+	Unpin       unpinCommand       `cmd:"" help:"Let expire remove a backup again."`
 	ArchivePush archivePushCommand `cmd:"" name:"archive-push" help:"Store a WAL file and its page map: for archive_command."`
 	ArchiveGet  archiveGetCommand  `cmd:"" name:"archive-get" help:"Fetch a WAL file: for restore_command."`
 	Key         keyCommand         `cmd:"" help:"Manage the keys of an encrypted cluster."`

@@ -10,11 +10,22 @@ import (
 
 type listCommand struct {
 	jsonFlag `embed:""`
+
+	Windows bool `xor:"what" help:"List what can be restored, by timeline and WAL position, and the gaps in the archived WAL."`
+	Locks   bool `xor:"what" help:"List who takes, reads or removes backups at the moment."`
+}
+
+// listedBackup is one entry of list --json.
+type listedBackup struct {
+	*repo.Manifest
+
+	Pinned bool `json:"pinned"`
 }
 
 // Help is shown below the summary.
 func (*listCommand) Help() string {
-	return "Oldest first, by the position in WAL where they begin. Exit code 3 says that one of them cannot be read."
+	return "Oldest first, by the position in WAL where they begin. Exit code 3 says that one of them cannot be read, " +
+		"or, with --windows, that WAL was lost between what is archived."
 }
 
 // Run implements the command.
@@ -23,17 +34,29 @@ func (c *listCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
+	if c.Locks {
+		return c.locks(ctx, p, cluster)
+	}
 	backups, err := cluster.Backups(ctx)
 	if err != nil {
 		return err
 	}
+	if c.Windows {
+		return c.windows(ctx, p, cluster, backups)
+	}
+	pins, err := cluster.Pins(ctx)
+	if err != nil {
+		return err
+	}
 	if c.JSON {
-		if backups == nil {
-			backups = []*repo.Manifest{}
+		listed := make([]listedBackup, len(backups))
+		for i, m := range backups {
+			_, pinned := pins[m.ID]
+			listed[i] = listedBackup{m, pinned}
 		}
-		err = p.printJSON(backups)
+		err = p.printJSON(listed)
 	} else {
-		err = p.printBackups(backups)
+		err = p.printBackups(backups, pins)
 	}
 	if err != nil {
 		return err
@@ -51,7 +74,7 @@ func (c *listCommand) Run(ctx context.Context, p *program) error {
 	return nil
 }
 
-func (p *program) printBackups(backups []*repo.Manifest) error {
+func (p *program) printBackups(backups []*repo.Manifest, pins map[string]*repo.Pin) error {
 	if len(backups) == 0 {
 		p.log.Info("no backups yet", "cluster", p.common.Cluster)
 		return nil
@@ -65,6 +88,9 @@ func (p *program) printBackups(backups []*repo.Manifest) error {
 		status := m.Status
 		if len(m.CorruptPages) > 0 {
 			status = "corrupt pages"
+		}
+		if _, pinned := pins[m.ID]; pinned {
+			status += ", pinned"
 		}
 		source := m.PageMap.Source
 		if m.PageMap.FallbackReason != "" {

@@ -90,6 +90,12 @@ func (d *Data) tiles(p *page) []tile {
 			Note: fmt.Sprintf("%d files, PostgreSQL %d", last.FilesTotal, last.PGVersion/10000),
 		}
 	}
+	lost := 0
+	for _, g := range d.Gaps {
+		if !g.Expired {
+			lost++
+		}
+	}
 	tiles := []tile{
 		newest, size,
 		{
@@ -97,7 +103,7 @@ func (d *Data) tiles(p *page) []tile {
 			Note: fmt.Sprintf("%d full, %d incremental", p.Fulls, p.Incrementals),
 		},
 		{Label: "stored", Value: human.Bytes(stored), Note: "without archived WAL"},
-		{Label: "gaps in the WAL", Value: fmt.Sprint(len(d.Gaps)), Bad: len(d.Gaps) > 0},
+		{Label: "gaps in the WAL", Value: fmt.Sprint(lost), Bad: lost > 0},
 	}
 	if broken > 0 {
 		tiles = append(tiles, tile{Label: "backups that cannot be read", Value: fmt.Sprint(broken), Bad: true})

@@ -28,6 +28,9 @@ type Gap struct {
 	First    string        `json:"first"` // names of the first and last missing segment
 	Last     string        `json:"last"`
 	Segments uint64        `json:"segments"`
+	// Expired: it lies between the WAL that one backup needs for itself and the beginning of another, as when
+	// expire has removed what no backup needs. Other gaps are losses.
+	Expired bool `json:"expired"`
 }
 
 // Windows gives what of a cluster can be restored, by timeline and position, and the gaps in its
@@ -64,7 +67,7 @@ func Windows(ctx context.Context, c *repo.Cluster, backups []*repo.Manifest) ([]
 		}
 		found = append(found, of...)
 	}
-	gaps, err := w.gaps(ctx)
+	gaps, err := w.gaps(ctx, usable)
 	return w.withoutRepeats(found), gaps, err
 }
 
@@ -139,8 +142,14 @@ func (w *windows) withoutRepeats(all []Window) []Window {
 
 // gaps finds what is missing between the first and the last archived segment of each timeline, and
 // between a timeline's beginning and what is archived of its parent's.
-func (w *windows) gaps(ctx context.Context) ([]Gap, error) {
+func (w *windows) gaps(ctx context.Context, backups []*repo.Manifest) ([]Gap, error) {
 	var gaps []Gap
+	begin, end := map[string]bool{}, map[string]bool{} // the first and last segments that backups need
+	for _, m := range backups {
+		if names := m.WAL.Segments; m.WAL.Mode == repo.WALArchived && len(names) > 0 {
+			begin[names[0]], end[names[len(names)-1]] = true, true
+		}
+	}
 	for _, tli := range w.timelines() {
 		there, err := w.view.segments(ctx, w.g, tli)
 		if err != nil {
@@ -159,6 +168,7 @@ func (w *windows) gaps(ctx context.Context) ([]Gap, error) {
 				gaps = append(gaps, Gap{
 					Timeline: tli, Segments: n,
 					First: w.g.WALFileName(tli, segs[i-1]+1), Last: w.g.WALFileName(tli, segs[i]-1),
+					Expired: end[w.g.WALFileName(tli, segs[i-1])] && begin[w.g.WALFileName(tli, segs[i])],
 				})
 			}
 		}

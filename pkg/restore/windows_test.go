@@ -20,6 +20,12 @@ func TestWindows(t *testing.T) {
 			Geometry: fabGeometry(), WAL: repo.WALNeed{Mode: repo.WALArchived},
 		}
 	}
+	needs := func(m *repo.Manifest, first, last pg.SegNo) *repo.Manifest {
+		for n := first; n <= last; n++ {
+			m.WAL.Segments = append(m.WAL.Segments, fabGeometry().WALFileName(1, n))
+		}
+		return m
+	}
 	second := fmt.Sprintf("1\t%s\tpromoted\n", pg.LSN(8*mb+512))
 	for _, tt := range []struct {
 		name      string
@@ -50,6 +56,15 @@ func TestWindows(t *testing.T) {
 				"000000010000000000000003-000000010000000000000004 2",
 				"000000010000000000000007-000000010000000000000007 1",
 			},
+		},
+		{
+			name:     "what expire leaves",
+			segments: map[pg.TimelineID][]pg.SegNo{1: {2, 3, 6, 7}},
+			backups: []*repo.Manifest{
+				needs(backup("a", 1, 2*mb+100, 3*mb+200, ""), 2, 3), needs(backup("b", 1, 6*mb, 6*mb+8, ""), 6, 6),
+			},
+			windows: []string{"1 a 0/3000C8-0/400000 without 000000010000000000000004", "1 b 0/600008-0/800000"},
+			gaps:    []string{"000000010000000000000004-000000010000000000000005 2 expired"},
 		},
 		{
 			name:      "promoted",
@@ -102,7 +117,11 @@ func TestWindows(t *testing.T) {
 				windows = append(windows, text)
 			}
 			for _, g := range missing {
-				gaps = append(gaps, fmt.Sprintf("%s-%s %d", g.First, g.Last, g.Segments))
+				text := fmt.Sprintf("%s-%s %d", g.First, g.Last, g.Segments)
+				if g.Expired {
+					text += " expired"
+				}
+				gaps = append(gaps, text)
 			}
 			if diff := cmp.Diff(tt.windows, windows); diff != "" {
 				t.Error(diff)

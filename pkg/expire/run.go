@@ -1,0 +1,351 @@
+package expire
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+// timeLayout is how times are told.
+const timeLayout = time.RFC3339
+
+// Options of a run.
+type Options struct {
+	Policy Policy
+	DryRun bool
+	Now    time.Time
+	Log    *slog.Logger
+}
+
+// Run removes what the policy does not keep: backups, newest first, so that every backup that is there has its
+// whole chain at every moment; then what interrupted backups left; then WAL, oldest first, and page maps. With DryRun
+// it only looks and takes no lock.
+//
+// Each backup's removal has its own commit point, the deletion of its manifest. A run that was interrupted has removed
+// nothing that is kept; the next one finishes.
+//
+// Errors: ErrPolicy, repo.ErrLocked when another run holds the lock, repo.ErrNewer when there is a backup that this
+// program cannot understand: what it needs is not known.
+func Run(ctx context.Context, c *repo.Cluster, o Options) (res *Result, err error) {
+	if err := o.Policy.verify(); err != nil {
+		return nil, err
+	}
+	r := &run{c: c, o: o, archive: c.WAL(repo.Compression{}), res: &Result{
+		Cluster: c.Info.Name, DryRun: o.DryRun, Backups: []BackupResult{}, Unfinished: []string{}, WAL: []WALRange{},
+	}}
+	if !o.DryRun {
+		if r.remover, err = c.NewRemover(ctx); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, r.remover.Close()) }()
+	}
+	if err := r.judge(ctx); err != nil {
+		return nil, err
+	}
+	for _, step := range []func(context.Context) error{r.backups, r.unfinished, r.wal} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for _, v := range r.verdicts {
+		r.res.Backups = append(r.res.Backups, backupResult(v))
+		if !v.Keep {
+			r.res.StoredBytes += v.Manifest.StoredBytes
+		}
+	}
+	return r.res, nil
+}
+
+// run is one call of Run at work.
+type run struct {
+	c        *repo.Cluster
+	o        Options
+	archive  *repo.WALArchive
+	remover  *repo.Remover // nil in a dry run
+	verdicts []*Verdict
+	res      *Result
+}
+
+// judge looks at everything and decides about the backups.
+func (r *run) judge(ctx context.Context) error {
+	all, err := r.c.Backups(ctx)
+	if err != nil {
+		return err
+	}
+	files, err := r.archived(ctx)
+	if err != nil {
+		return err
+	}
+	there := map[string]bool{}
+	for _, names := range files {
+		for _, name := range names {
+			there[name] = true
+		}
+	}
+	byID := map[string]*repo.Manifest{}
+	for _, m := range all {
+		byID[m.ID] = m
+		if m.Status != repo.StatusOK {
+			if err := r.refuseNewer(ctx, m.ID); err != nil {
+				return err
+			}
+		}
+	}
+	damaged := func(m *repo.Manifest) string { return damage(m, byID, there) }
+	pins, err := r.c.Pins(ctx)
+	if err != nil {
+		return err
+	}
+	pinned := map[string]string{}
+	for id, p := range pins {
+		pinned[id] = pinReason(p)
+	}
+	held, err := r.c.Locks(ctx)
+	if err != nil {
+		return err
+	}
+	used := map[string]string{}
+	for _, l := range held {
+		if l.Kind == repo.LockUsing {
+			used[l.Backup] = l.String()
+		}
+	}
+	r.verdicts = judge(r.o.Policy, r.o.Now, all, damaged, pinned, used)
+	return nil
+}
+
+// refuseNewer fails for a manifest that a newer program wrote.
+func (r *run) refuseNewer(ctx context.Context, id string) error {
+	if _, err := r.c.Backup(ctx, id); errors.Is(err, repo.ErrNewer) {
+		return fmt.Errorf("backup %s: nothing is removed, because what it needs is not known: %w", id, err)
+	}
+	return nil
+}
+
+// damage says why a backup cannot be restored, as far as manifests and names tell.
+func damage(m *repo.Manifest, byID map[string]*repo.Manifest, archived map[string]bool) string {
+	if m.Status == repo.StatusOK {
+		if why := missing(m, archived); why != "" {
+			return why
+		}
+	}
+	for range len(byID) {
+		if m.Status != repo.StatusOK {
+			if len(m.Warnings) > 0 {
+				return m.Warnings[0]
+			}
+			return "backup " + m.ID + " is broken"
+		}
+		if m.Parent == "" {
+			return ""
+		}
+		parent := repo.BuiltOn(byID, m)
+		if parent == nil {
+			return fmt.Sprintf("backup %s is built on %s, which is not there", m.ID, m.Parent)
+		}
+		m = parent
+	}
+	return "its chain has no end"
+}
+
+func pinReason(p *repo.Pin) string {
+	switch {
+	case p == nil:
+		return "pinned; the pin cannot be read"
+	case p.Note != "":
+		return "pinned by " + p.By + ": " + p.Note
+	default:
+		return "pinned by " + p.By
+	}
+}
+
+// backups removes those that are not kept. What turns out to be in use stays, with what it is built on.
+func (r *run) backups(ctx context.Context) error {
+	if r.o.DryRun {
+		return nil
+	}
+	for _, v := range slices.Backward(r.verdicts) {
+		if v.Keep {
+			continue
+		}
+		err := r.remover.Backup(ctx, v.Manifest.ID)
+		var inUse *repo.InUseError
+		switch {
+		case errors.As(err, &inUse):
+			v.Keep, v.Reasons, v.follow = true, []string{inUse.Reason}, true
+			r.o.Log.Warn("backup left alone", "id", v.Manifest.ID, "cause", inUse.Reason)
+		case err != nil:
+			return err
+		default:
+			r.o.Log.Info("backup removed", "id", v.Manifest.ID)
+		}
+	}
+	return nil
+}
+
+// unfinished removes what interrupted backups left.
+func (r *run) unfinished(ctx context.Context) error {
+	ids, err := r.c.BackupIDs(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := r.c.Backups(ctx)
+	if err != nil {
+		return err
+	}
+	held, err := r.c.Locks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if slices.ContainsFunc(all, func(m *repo.Manifest) bool { return m.ID == id }) ||
+			slices.ContainsFunc(held, func(l repo.HeldLock) bool { return l.Kind == repo.LockTaking && l.Backup == id }) {
+			continue
+		}
+		if !r.o.DryRun {
+			err := r.remover.Unfinished(ctx, id)
+			var inUse *repo.InUseError
+			if errors.As(err, &inUse) {
+				continue // begun, or finished, meanwhile
+			}
+			if err != nil {
+				return err
+			}
+		}
+		r.res.Unfinished = append(r.res.Unfinished, id)
+	}
+	return nil
+}
+
+// wal removes WAL that is not needed, deciding when nobody can begin to need more.
+func (r *run) wal(ctx context.Context) error {
+	if !r.o.DryRun {
+		return r.remover.WAL(ctx, r.chooseWAL)
+	}
+	held, err := r.c.Locks(ctx)
+	if err == nil {
+		_, _, err = r.chooseWAL(ctx, held)
+	}
+	return err
+}
+
+// chooseWAL decides with the backups that are there now: one that was taken meanwhile counts, too.
+func (r *run) chooseWAL(ctx context.Context, held []repo.HeldLock) (files, maps []string, err error) {
+	kept, err := r.kept(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	there, err := r.archived(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	lines, err := r.lines(ctx, sortedKeys(there), kept)
+	if err != nil {
+		return nil, nil, err
+	}
+	n := newNeed(r.c.Info.Geometry, kept, lines, held)
+	for _, tli := range sortedKeys(there) {
+		ranges, remove := n.sortWAL(tli, there[tli])
+		r.res.WAL = append(r.res.WAL, ranges...)
+		files = append(files, remove...)
+	}
+	names, err := r.archive.ListMaps(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	maps = n.sortMaps(names)
+	r.res.WALFiles, r.res.Maps = len(files), len(maps)
+	return files, maps, nil
+}
+
+// kept gives the verdicts on the backups that are there, or will be.
+func (r *run) kept(ctx context.Context) ([]*Verdict, error) {
+	all, err := r.c.Backups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]*Verdict{}
+	for _, v := range r.verdicts {
+		known[v.Manifest.ID] = v
+	}
+	var kept []*Verdict
+	for _, m := range all {
+		switch v := known[m.ID]; {
+		case v == nil:
+			kept = append(kept, &Verdict{Manifest: m, Keep: true, follow: true})
+		case v.Keep:
+			kept = append(kept, v)
+		}
+	}
+	return kept, nil
+}
+
+// archived lists the archived WAL by timeline.
+func (r *run) archived(ctx context.Context) (map[pg.TimelineID][]string, error) {
+	timelines, err := r.archive.Timelines(ctx)
+	if err != nil {
+		return nil, err
+	}
+	files := map[pg.TimelineID][]string{}
+	for _, tli := range timelines {
+		if files[pg.TimelineID(tli)], err = r.archive.List(ctx, tli); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// maxHistory bounds the size of a history file.
+const maxHistory = 1 << 20
+
+// lines reads the histories of timelines, from the archive or from backups. One that cannot be had is nil.
+func (r *run) lines(
+	ctx context.Context, timelines []pg.TimelineID, kept []*Verdict,
+) (map[pg.TimelineID]*pg.History, error) {
+	lines := map[pg.TimelineID]*pg.History{}
+	for _, tli := range timelines {
+		text, err := r.history(ctx, tli)
+		if err != nil {
+			return nil, err
+		}
+		for _, v := range kept {
+			if text == "" && v.Manifest.Timeline == tli {
+				text = v.Manifest.History
+			}
+		}
+		h, err := pg.ParseHistory(tli, []byte(text))
+		if err != nil || tli > 1 && len(h.Ancestors) == 0 {
+			lines[tli] = nil
+			continue
+		}
+		lines[tli] = &h
+	}
+	return lines, nil
+}
+
+// history reads an archived history file; "" if it is not there or cannot be read.
+func (r *run) history(ctx context.Context, tli pg.TimelineID) (string, error) {
+	if tli == 1 {
+		return "", nil
+	}
+	f, err := r.archive.Open(ctx, pg.HistoryFileName(tli))
+	if err == nil {
+		var text []byte
+		text, err = io.ReadAll(io.LimitReader(f, maxHistory))
+		if err = errors.Join(err, f.Close()); err == nil {
+			return string(text), nil
+		}
+	}
+	var key *repo.KeyError // a key to back up with reads no WAL
+	if errors.Is(err, repo.ErrNotFound) || errors.Is(err, repo.ErrCorrupt) || errors.As(err, &key) {
+		return "", nil
+	}
+	return "", err
+}
