@@ -35,6 +35,8 @@ _pgincr() {
 	done
 	local words=""
 	case "$path $prev" in
+	" archive-get --prefetch") return ;;
+	" archive-get --spool") return ;;
 	" archive-get --repo"|" archive-get -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" archive-get --cluster") return ;;
 	" archive-get --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -325,7 +327,7 @@ _pgincr() {
 	esac
 	case "$path" in
 	"") words="init backup restore list show verify compact expire pin unpin archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
-	" archive-get") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" archive-get") words="--prefetch --spool --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" compact") words="--json --dry-run --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;

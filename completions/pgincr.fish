@@ -80,6 +80,8 @@ complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -s 'Z' -l compr
 complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -l backlog -d 'Files waiting behind this one to store, too, with all workers; 0: none (default: 64).' -x
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify compact expire pin unpin archive-push archive-get key pagemap report config demo version completion' -a archive-get -d 'Fetch a WAL file: for restore_command.'
 complete -c pgincr -n '__fish_seen_subcommand_from archive-get' -F
+complete -c pgincr -n '__fish_seen_subcommand_from archive-get' -l prefetch -d 'WAL segments to fetch ahead, in the background, during recovery; 0: none (default: 8).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from archive-get' -l spool -d 'Where to keep what is fetched ahead (default: pgincr-spool beside %p).' -x
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify compact expire pin unpin archive-push archive-get key pagemap report config demo version completion' -a key -d 'Manage the keys of an encrypted cluster.'
 complete -c pgincr -n '__fish_seen_subcommand_from key; and not __fish_seen_subcommand_from generate list add remove rotate passphrase' -a generate -d 'Make a private key and print its public key.'
 complete -c pgincr -n '__fish_seen_subcommand_from key; and __fish_seen_subcommand_from generate' -s 'o' -l output -d 'File for the private key; it must not exist.' -x

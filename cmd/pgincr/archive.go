@@ -115,32 +115,3 @@ func verifyOwner(cluster *repo.Cluster, path string) error {
 		Cluster: cluster.Info.Name, Have: cluster.Info.SystemIdentifier, Want: id,
 	})
 }
-
-type archiveGetCommand struct {
-	File string `arg:"" placeholder:"%f" help:"Name of the WAL file: what PostgreSQL puts for %f."`
-	Path string `arg:"" placeholder:"%p" help:"Where to write it: what PostgreSQL puts for %p."`
-}
-
-// Help is shown below the summary.
-func (*archiveGetCommand) Help() string {
-	return "restore_command = 'pgincr archive-get --repo /backup %f \"%p\"', which pgincr restore writes by itself. " +
-		"Exit codes of its own: 0 found; 1 certainly not in the archive, which ends recovery; " +
-		"200 (or a signal's, above 128) anything else, which stops it: an outage never looks like the end of WAL."
-}
-
-// Run implements the command. errNotArchived is the only error with exit code 1.
-func (c *archiveGetCommand) Run(ctx context.Context, p *program) error {
-	cluster, err := p.openReadable(ctx)
-	if err != nil {
-		return err
-	}
-	err = wal.Get(ctx, cluster.WAL(repo.Compression{}), c.File, c.Path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	// A repository that went away meanwhile lacks every file. It is there if the entry still is.
-	if _, err := p.openCluster(ctx); err != nil {
-		return err
-	}
-	return fmt.Errorf("%s: %w", c.File, errNotArchived)
-}

@@ -37,6 +37,7 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 
 // do parses and runs, and prints the error if there is one.
 func (p *program) do(ctx context.Context, args []string) error {
+	p.args = args
 	var g grammar
 	parser, err := newParser(&g, p)
 	if err != nil {
@@ -116,6 +117,7 @@ func isArchiveGet(args []string) bool {
 
 // program is what every command is given besides its own flags.
 type program struct {
+	args           []string
 	stdout, stderr io.Writer
 	console        *console
 	common         *commonFlags

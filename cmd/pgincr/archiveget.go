@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/wal"
+)
+
+type archiveGetCommand struct {
+	File     string `arg:"" placeholder:"%f" help:"Name of the WAL file: what PostgreSQL puts for %f."`
+	Path     string `arg:"" placeholder:"%p" help:"Where to write it: what PostgreSQL puts for %p."`
+	Prefetch int    `placeholder:"N" default:"8" help:"WAL segments to fetch ahead, in the background, during recovery; 0: none (default: ${default})."`
+	Spool    string `placeholder:"DIR" help:"Where to keep what is fetched ahead (default: pgincr-spool beside %p)."`
+}
+
+// fillVariable makes archive-get the process that fills the spool. It is no flag, because nobody else is to use it.
+const fillVariable = "PGINCR_FILL_SPOOL"
+
+// fillPatience ends a process that fills the spool from a store that hangs.
+const fillPatience = 5 * time.Minute
+
+// recoveryName is what a recovering server calls the segment that it asks for (xlogarchive.c).
+const recoveryName = "RECOVERYXLOG"
+
+// Help is shown below the summary.
+func (*archiveGetCommand) Help() string {
+	return "restore_command = 'pgincr archive-get --repo /backup %f \"%p\"', which pgincr restore writes by itself. " +
+		"Exit codes of its own: 0 found; 1 certainly not in the archive, which ends recovery; " +
+		"200 (or a signal's, above 128) anything else, which stops it: an outage never looks like the end of WAL. " +
+		"When a recovering server asks, or with --spool, the segments that follow are fetched in the background. " +
+		"A file that was fetched ahead is handed out only if its checksum is the one in the repository."
+}
+
+// Validate implements kong's check across flags.
+func (c *archiveGetCommand) Validate() error {
+	const most = 1024
+	if c.Prefetch < 0 || c.Prefetch > most {
+		return fmt.Errorf("--prefetch: must be from 0 to %d", most)
+	}
+	return nil
+}
+
+// Run implements the command. errNotArchived is the only error with exit code 1.
+func (c *archiveGetCommand) Run(ctx context.Context, p *program) error {
+	cluster, err := p.openReadable(ctx)
+	if err != nil {
+		return err
+	}
+	spool := c.spool(cluster, p.common.jobs())
+	if os.Getenv(fillVariable) != "" {
+		ctx, cancel := context.WithTimeout(ctx, fillPatience)
+		defer cancel()
+		_, err := spool.Fill(ctx, c.File)
+		return err
+	}
+	spooled, err := spool.Get(ctx, c.File, c.Path)
+	if err == nil {
+		p.log.Debug("fetched", "file", c.File, "ahead", spooled)
+		c.prefetch(ctx, p, spool)
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	// A repository that went away meanwhile lacks every file. It is there if the entry still is.
+	if _, err := p.openCluster(ctx); err != nil {
+		return err
+	}
+	if err := spool.Clear(); err != nil {
+		p.log.Warn("the spool is not empty", "directory", spool.Dir, "reason", err)
+	}
+	return fmt.Errorf("%s: %w", c.File, errNotArchived)
+}
+
+// spool gives the spool of the flags. Without --spool, only a recovering server has one: what somebody fetches by hand
+// is followed by nothing.
+func (c *archiveGetCommand) spool(cluster *repo.Cluster, jobs int) *wal.Spool {
+	s := &wal.Spool{
+		Archive: cluster.WAL(repo.Compression{}), Dir: c.Spool,
+		Geometry: cluster.Info.Geometry, Ahead: c.Prefetch, Jobs: jobs,
+	}
+	if s.Dir == "" {
+		s.Dir, s.Temporary = filepath.Join(filepath.Dir(c.Path), "pgincr-spool"), true
+		if filepath.Base(c.Path) != recoveryName {
+			s.Ahead = 0
+		}
+	}
+	return s
+}
+
+// prefetch starts a process that fills the spool while the server replays. That it cannot is no error of the command.
+func (c *archiveGetCommand) prefetch(ctx context.Context, p *program, spool *wal.Spool) {
+	wanted, err := spool.WantsFill(c.File)
+	if err == nil && wanted {
+		if err = spool.Announce(); err == nil {
+			err = startDetached(ctx, p.args, fillVariable+"=true")
+		}
+	}
+	if err != nil {
+		p.log.Warn("nothing is fetched ahead", "spool", spool.Dir, "reason", err)
+	}
+}
+
+// startDetached runs this program once more, in a session of its own, so that what ends the caller does not end it,
+// and without any of the caller's files: the server would take it for a part of itself that lives on.
+func startDetached(ctx context.Context, args []string, variable string) error {
+	executable, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	if err := closeOnExec(); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), executable, args...) //nolint:gosec // itself, as it was called
+	cmd.Args[0] = "pgincr"
+	cmd.Env = append(os.Environ(), variable)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
+}
+
+// closeOnExec keeps the files that this process was given from the programs it starts.
+func closeOnExec() error {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		entries, err = os.ReadDir("/dev/fd")
+	}
+	for _, e := range entries {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
+	return err
+}
