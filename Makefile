@@ -7,8 +7,9 @@ lint := go tool -modfile=tools/go.mod golangci-lint
 build: ## bin/pgincr, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
 
-servers: ## PostgreSQL 13 to 18 for the tests, where they are missing
+servers: ## PostgreSQL 13 to 18 and storage servers for the tests, where they are missing
 	tools/postgres/install.sh
+	tools/storage/install.sh
 
 test: servers ## every test, the end-to-end ones too
 	go test -timeout 60m ./...

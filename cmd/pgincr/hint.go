@@ -9,6 +9,7 @@ import (
 
 	"github.com/pgincr/pgincr/pkg/backup"
 	"github.com/pgincr/pgincr/pkg/keys"
+	"github.com/pgincr/pgincr/pkg/remote"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/restore"
 	"github.com/pgincr/pgincr/pkg/server"
@@ -86,9 +87,15 @@ func repoHint(err error) string {
 	var other *repo.SystemIdentifierError
 	var archived *archivedError
 	var key *repo.KeyError
+	var service *remote.Error
+	var lost *remote.LostLockError
 	switch {
 	case errors.As(err, &key):
 		return keyHint(key)
+	case errors.As(err, &service):
+		return serviceHint(service)
+	case errors.As(err, &lost):
+		return "pgincr verify tells whether all is well; then run it again where it did not finish"
 	case errors.As(err, &archived):
 		return "two servers archive into this cluster, or one was set back: give each its own --cluster"
 	case errors.As(err, &missing):
@@ -98,7 +105,8 @@ func repoHint(err error) string {
 	case errors.As(err, &other):
 		return "this is another PostgreSQL cluster: give it a --cluster name of its own"
 	case errors.Is(err, repo.ErrLocked):
-		return "wait until it has finished; the lock ends with its process"
+		return "wait until it has finished; the lock ends with its process, two minutes later if it died without a word " +
+			"and the repository is no directory"
 	case errors.Is(err, repo.ErrNewer):
 		return "use a pgincr at least as new as the one that wrote it"
 	case errors.Is(err, repo.ErrCorrupt):
@@ -109,6 +117,28 @@ func repoHint(err error) string {
 		return "make room and run it again; what was written has been removed"
 	case errors.Is(err, fs.ErrPermission):
 		return "run pgincr as the user that owns the cluster's files, usually postgres"
+	}
+	return ""
+}
+
+// serviceHint covers repositories that are reached over a network.
+func serviceHint(e *remote.Error) string {
+	switch e.Cause {
+	case remote.Unreachable:
+		return "is the address in --repo right, and the network between here and there up?"
+	case remote.NoSpace:
+		return "create it with the provider's own tools, or correct the name in --repo"
+	case remote.NoCredentials:
+		return "docs/storage.md says where they are looked for; never in --repo"
+	case remote.Credentials:
+		return "are they those of this service, and is this host's clock right?"
+	case remote.Denied:
+		return "docs/storage.md lists the rights that are needed"
+	case remote.Untrusted:
+		return "SSL_CERT_FILE names the certificates of an own authority"
+	case remote.Unfit:
+		return "docs/storage.md says what a service must be able to do; choose another, or a newer release of it"
+	case remote.Refused:
 	}
 	return ""
 }

@@ -22,7 +22,7 @@ func (p *program) openStore(ctx context.Context) (repo.Store, error) {
 	if err := repo.VerifyClusterName(p.common.Cluster); err != nil {
 		return nil, &usageError{err: err}
 	}
-	st, err := repo.OpenStore(ctx, p.common.Repo)
+	st, err := openURL(ctx, p.common.Repo)
 	if err != nil && !errors.Is(err, repo.ErrUnreachable) {
 		return nil, &usageError{err: err}
 	}

@@ -18,7 +18,7 @@ import (
 // List walks the directory of a prefix. Temporary files are no objects; those whose
 // writers are certainly gone are removed on the way, since this is where they are met.
 func (s *dirStore) List(ctx context.Context, prefix string, recursive bool) ([]ObjectInfo, error) {
-	if prefix != "" && (!strings.HasSuffix(prefix, "/") || verifyObjectName(strings.TrimSuffix(prefix, "/")) != nil) {
+	if prefix != "" && (!strings.HasSuffix(prefix, "/") || VerifyObjectName(strings.TrimSuffix(prefix, "/")) != nil) {
 		return nil, fmt.Errorf("list %q: not a prefix", prefix)
 	}
 	if err := s.checkRoot(); err != nil {

@@ -48,7 +48,7 @@ func (s *dirStore) CreateRoot(context.Context) error {
 
 // path gives the file of an object.
 func (s *dirStore) path(name string) (string, error) {
-	if err := verifyObjectName(name); err != nil {
+	if err := VerifyObjectName(name); err != nil {
 		return "", err
 	}
 	return filepath.Join(s.root, filepath.FromSlash(name)), nil

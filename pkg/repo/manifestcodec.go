@@ -147,7 +147,7 @@ func (m *Manifest) verify() error {
 // verifyObjects checks the list of objects: names that can be, each once, in order.
 func verifyObjects(objects []Object) error {
 	for i, o := range objects {
-		if err := verifyObjectName(o.Name); err != nil {
+		if err := VerifyObjectName(o.Name); err != nil {
 			return err
 		}
 		if o.Size < objectHeaderSize+frameHeaderSize+endSize {

@@ -26,9 +26,9 @@ func hashesObject(n uint32) string { return fmt.Sprintf("%06d.hashes", n) }
 // maxObjectName bounds the name of an object; object stores allow 1024 bytes.
 const maxObjectName = 900
 
-// verifyObjectName refuses names that are not the same on every store: elements
+// VerifyObjectName refuses names that are not the same on every store: elements
 // of printable ASCII without a leading dot, divided by single slashes.
-func verifyObjectName(name string) error {
+func VerifyObjectName(name string) error {
 	if len(name) > maxObjectName {
 		return fmt.Errorf("object name of %d bytes: longer than %d", len(name), maxObjectName)
 	}

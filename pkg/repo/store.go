@@ -89,7 +89,8 @@ type ObjectReader interface {
 	Size() int64
 }
 
-// OpenStore opens the store that url names: a path or file:///path. It does not
+// OpenStore opens the store that url names: a path or file:///path. Those of package remote are opened
+// by their own packages. It does not
 // look whether anything is there; the first use does.
 func OpenStore(_ context.Context, url string) (Store, error) {
 	path, err := localPath(url)
@@ -109,8 +110,8 @@ func localPath(s string) (string, error) {
 		return s, nil
 	}
 	if scheme != "file" {
-		return "", fmt.Errorf("repository %s://…: scheme %q is not supported by this version, "+
-			"which knows paths and file:///path", scheme, scheme)
+		return "", fmt.Errorf("repository %s://…: scheme %q is not known; known are "+
+			"paths, file:///path and s3://bucket/prefix", scheme, scheme)
 	}
 	u, err := url.Parse(s)
 	switch {

@@ -1,0 +1,85 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgincr/pgincr/internal/pgtest"
+	"github.com/pgincr/pgincr/internal/storagetest"
+)
+
+// remoteRepo is a repository on a server of the test's own.
+type remoteRepo struct {
+	url string
+	env []string // the credentials
+}
+
+// useEnv makes them known to what the test starts, the server and its archive_command above all.
+func (r remoteRepo) useEnv(t *testing.T) {
+	for _, kv := range r.env {
+		k, v, _ := strings.Cut(kv, "=")
+		t.Setenv(k, v)
+	}
+}
+
+// remoteSite makes a cluster that archives into such a repository.
+func remoteSite(t *testing.T, r remoteRepo, install pgtest.Install) *site {
+	t.Helper()
+	r.useEnv(t)
+	archive := fmt.Sprintf("%s archive-push -R \"%s\" %%p", pgincr, strings.ReplaceAll(r.url, "%", "%%"))
+	return siteOf(t, install.New(t,
+		pgtest.Setting("archive_mode", "on"), pgtest.Setting("archive_command", archive)), r.url)
+}
+
+// wholeJob is what an operator does with a repository, from init to a server that recovers from it.
+func wholeJob(t *testing.T, r remoteRepo) {
+	s := remoteSite(t, r, pgtest.Newest(t))
+	s.sql("CREATE TABLE t AS SELECT i, md5(i::text) || repeat('x', 200) AS x FROM generate_series(1, 60000) i",
+		"CREATE INDEX ON t (i)")
+	full := s.full("-Z", "none") // more than one part
+	s.sql("UPDATE t SET x = 'changed' WHERE i % 100 = 0")
+	inc := s.incremental("wal")
+	s.sql("INSERT INTO t SELECT i, 'after the backup' FROM generate_series(1, 1000) i")
+	s.pg.SwitchWAL()
+	want := s.pg.TableSums()
+	if out := s.ok("list").stdout; !strings.Contains(out, full.ID) || !strings.Contains(out, inc.ID) {
+		t.Errorf("list:\n%s", out)
+	}
+	s.ok("verify")
+	got := s.open(s.restore(inc.ID))
+	pgtest.CompareTables(t, want, got.TableSums())
+	got.Stop(pgtest.Fast)
+	o := s.run("archive-get", "00000001000000000000FFFF", filepath.Join(pgtest.TempDir(t), "f"))
+	if o.code != 1 {
+		t.Errorf("archive-get of what is certainly not there: exit %d\n%s", o.code, o.stderr)
+	}
+}
+
+// The whole job on an S3 server that people run in production.
+func TestS3(t *testing.T) {
+	server := storagetest.NewS3(t)
+	bucket := server.Bucket(t)
+	wholeJob(t, remoteRepo{server.URL(bucket, "pg/backups"), server.Env()})
+
+	r := remoteRepo{server.URL(bucket, "pg/backups"), nil}
+	for _, test := range []struct {
+		url, secret string
+		words       string
+	}{
+		{server.URL("no-such-bucket", "x"), storagetest.SecretKey, "does not exist"},
+		{r.url, "wrong", "credentials are refused"},
+		{storagetest.S3URL("127.0.0.1:1", bucket, "x") + "&timeout=5s", storagetest.SecretKey, "cannot be reached"},
+	} {
+		t.Setenv("AWS_SECRET_ACCESS_KEY", test.secret)
+		for command, code := range map[string]int{"list": 5, "archive-get f /tmp/none": 200} {
+			cmd := pgtest.Command(t.Context(), pgincr, append(strings.Fields(command), "-R", test.url)...)
+			out, _ := cmd.CombinedOutput() // the exit code says it
+			if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), test.words) ||
+				strings.Count(string(out), "\n") > 2 {
+				t.Errorf("%s with %s: exit %d, want %d and %q\n%s", command, test.url, got, code, test.words, out)
+			}
+		}
+	}
+}

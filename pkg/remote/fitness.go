@@ -1,0 +1,79 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+// CreateRoot makes certain that the service keeps what a repository rests on, before there is one: that a name
+// is given once, that a version is replaced only by who knows it, and that listings are true at once.
+// Services that ignore conditions exist, and would lose backups without a word.
+func (s *Store) CreateRoot(ctx context.Context) (err error) {
+	token := newToken()
+	name := "pgincr-probe-" + token
+	key, err := s.key(ctx, name)
+	if err != nil {
+		return err
+	}
+	var version string
+	data := []byte("pgincr made this to see what this service can do, and may be deleted\n")
+	put := func(data []byte, o PutOptions) error {
+		return s.try(ctx, &s.usage.put, func(ctx context.Context) (err error) {
+			v, err := s.sv.Put(ctx, key, data, o)
+			if err == nil {
+				version = v
+			}
+			return err
+		})
+	}
+	if err := put(data, PutOptions{Token: token}); err != nil && !errors.Is(err, repo.ErrExists) {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Delete(ctx, name)) }()
+	if err := put(nil, PutOptions{Token: newToken()}); !errors.Is(err, repo.ErrExists) {
+		return s.unfit(err, "it gives a name twice")
+	}
+	if err := put(data, PutOptions{Token: token, Replaces: version}); err != nil {
+		return s.unfit(err, "it does not replace a version")
+	}
+	if err := put(nil, PutOptions{Token: newToken(), Replaces: newToken() + newToken()}); !errors.Is(err, ErrChanged) {
+		return s.unfit(err, "it replaces a version that is not there")
+	}
+	return s.verifyProbe(ctx, name, data)
+}
+
+// verifyProbe looks whether the probe is listed and can be read.
+func (s *Store) verifyProbe(ctx context.Context, name string, data []byte) error {
+	found, err := s.listKeys(ctx, s.prefix+name, true)
+	if err != nil {
+		return err
+	}
+	if len(found) != 1 {
+		return s.unfit(nil, "it does not list what was just stored")
+	}
+	b := make([]byte, len(data)+1)
+	n, _, err := s.get(ctx, s.prefix+name, b, 0)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(b[:n], data) {
+		return s.unfit(nil, "it gives other bytes than were stored")
+	}
+	_, err = s.sv.Now(ctx)
+	return err
+}
+
+// unfit says what the service does not do, unless it could not even be asked.
+func (s *Store) unfit(err error, what string) error {
+	switch {
+	case err == nil:
+		return &Error{s.String(), Unfit, errors.New(what)}
+	case errors.Is(err, repo.ErrUnreachable):
+		return err
+	}
+	return &Error{s.String(), Unfit, fmt.Errorf("%s: %w", what, err)}
+}

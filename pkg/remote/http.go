@@ -1,0 +1,92 @@
+package remote
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Transport is how services that speak HTTP are reached: with limits of time for everything, so that a
+// connection that is dead is noticed, and with a look at the clock of who answers.
+type Transport struct {
+	base *http.Transport
+
+	mu   sync.Mutex
+	date time.Time // of the newest answer; guarded by mu
+}
+
+// Limits of time of one connection. stall is the longest that no byte goes either way while something
+// is expected.
+const (
+	dialPatience = 10 * time.Second
+	stall        = time.Minute
+)
+
+// NewTransport makes one, which takes a proxy from the environment as programs do.
+func NewTransport() *Transport {
+	dialer := &net.Dialer{Timeout: dialPatience, KeepAlive: 15 * time.Second}
+	return &Transport{base: &http.Transport{
+		Proxy: http.ProxyFromEnvironment,
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := dialer.DialContext(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &impatientConn{c}, nil
+		},
+		TLSHandshakeTimeout:   dialPatience,
+		ResponseHeaderTimeout: stall,
+		IdleConnTimeout:       stall / 2,
+		MaxIdleConnsPerHost:   64,
+		DisableCompression:    true,
+		WriteBufferSize:       64 << 10,
+		ReadBufferSize:        64 << 10,
+	}}
+}
+
+// RoundTrip does a request.
+func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := t.base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if date.After(t.date) {
+			t.date = date
+		}
+	}
+	return resp, nil
+}
+
+// Date is the service's time in its newest answer, zero before there was one.
+func (t *Transport) Date() time.Time {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.date
+}
+
+// impatientConn ends when nothing was read or written for too long.
+type impatientConn struct{ net.Conn }
+
+func (c *impatientConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(deadline()); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *impatientConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(deadline()); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// deadline is what the kernel measures stall by.
+func deadline() time.Time {
+	return time.Now().Add(stall) //nolint:forbidigo // a deadline of the kernel's, which no test sets
+}
