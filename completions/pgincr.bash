@@ -11,6 +11,7 @@ _pgincr() {
 		" config") path=" config" ;;
 		" config show") path=" config show" ;;
 		" demo") path=" demo" ;;
+		" drill") path=" drill" ;;
 		" expire") path=" expire" ;;
 		" init") path=" init" ;;
 		" key") path=" key" ;;
@@ -119,6 +120,30 @@ _pgincr() {
 	" demo --identity") return ;;
 	" demo --passphrase-file") return ;;
 	" demo --passphrase-command") return ;;
+	" drill --scratch") return ;;
+	" drill --bindir") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" drill --user") return ;;
+	" drill --timeout") return ;;
+	" drill --set") return ;;
+	" drill --amcheck") COMPREPLY=($(compgen -W "auto on off" -- "$cur")); return ;;
+	" drill --sql") return ;;
+	" drill --sql-command") return ;;
+	" drill --sql-database") return ;;
+	" drill --role") return ;;
+	" drill --target-time") return ;;
+	" drill --target-lsn") return ;;
+	" drill --target-xid") return ;;
+	" drill --target-name") return ;;
+	" drill --target") COMPREPLY=($(compgen -W "immediate" -- "$cur")); return ;;
+	" drill --target-timeline") return ;;
+	" drill --repo"|" drill -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" drill --cluster") return ;;
+	" drill --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" drill --jobs"|" drill -j") return ;;
+	" drill --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" drill --identity") return ;;
+	" drill --passphrase-file") return ;;
+	" drill --passphrase-command") return ;;
 	" expire --keep-full") return ;;
 	" expire --keep-days") return ;;
 	" expire --keep-daily") return ;;
@@ -326,7 +351,7 @@ _pgincr() {
 	" version --passphrase-command") return ;;
 	esac
 	case "$path" in
-	"") words="init backup restore list show verify compact expire pin unpin archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	"") words="init backup restore list show verify compact expire pin unpin drill archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-get") words="--prefetch --spool --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
@@ -335,6 +360,7 @@ _pgincr() {
 	" config") words="show --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" config show") words="--json --all --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" demo") words="--bindir --scale --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" drill") words="--json --scratch --keep --bindir --user --timeout --set --amcheck --sql --sql-command --sql-database --role --ignore-space --no-record --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-exclusive --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" expire") words="--json --keep-full --keep-days --keep-daily --keep-weekly --keep-monthly --wal-days --damaged --dry-run --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" init") words="--dbname --host --port --username --json --pgdata --recipient --backup-recipient --encrypt-passphrase --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" key") words="generate list add remove rotate passphrase --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
@@ -350,7 +376,7 @@ _pgincr() {
 	" pagemap show") words="--dbname --host --port --username --json --from --to --timeline --pgdata --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" pin") words="--note --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" report") words="--dbname --host --port --username --output --changes --relations --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
-	" restore") words="--json --pgdata --tablespace-mapping --tablespace-root --delta --discard-wal --dry-run --waldir --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-action --target-exclusive --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" restore") words="--json --pgdata --tablespace-mapping --tablespace-root --delta --discard-wal --dry-run --waldir --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-exclusive --target-action --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" show") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" unpin") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" verify") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;

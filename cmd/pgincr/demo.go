@@ -32,7 +32,9 @@ func (c *demoCommand) Validate() error {
 
 // Run implements the command.
 func (c *demoCommand) Run(ctx context.Context, p *program) (err error) {
-	pgBin, err := findPostgres(ctx, c.Bindir)
+	pgBin, err := findPostgres(ctx, postgresWanted{
+		bindir: c.Bindir, programs: []string{"postgres", "initdb", "pg_ctl", "psql", "pgbench", "pg_dump"},
+	})
 	if err != nil {
 		return err
 	}

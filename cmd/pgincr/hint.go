@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"github.com/pgincr/pgincr/pkg/backup"
+	"github.com/pgincr/pgincr/pkg/drill"
 	"github.com/pgincr/pgincr/pkg/keys"
 	"github.com/pgincr/pgincr/pkg/remote"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -32,10 +33,28 @@ func hintFor(err error) string {
 		return "install the server with its client programs (apt-get install postgresql), " +
 			"or name their directory with --bindir"
 	}
-	for _, hint := range []func(error) string{serverHint, backupHint, restoreHint, repoHint} {
+	for _, hint := range []func(error) string{drillHint, serverHint, backupHint, restoreHint, repoHint} {
 		if h := hint(err); h != "" {
 			return h
 		}
+	}
+	return ""
+}
+
+// drillHint covers what keeps a drill from coming to its checks.
+func drillHint(err error) string {
+	var scratch *drill.ScratchError
+	var recovery *drill.RecoveryError
+	var role *drill.RoleError
+	switch {
+	case errors.As(err, &scratch):
+		return "choose an empty directory, or one that is not there yet"
+	case errors.As(err, &recovery) && recovery.Late:
+		return "give it more time with --timeout, or take backups more often: less WAL is to be replayed then"
+	case errors.As(err, &recovery):
+		return "--keep leaves the data directory and server.log to look at; --set NAME=VALUE gives the server a setting"
+	case errors.As(err, &role):
+		return "name a superuser of the cluster with --role"
 	}
 	return ""
 }

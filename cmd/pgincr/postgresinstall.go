@@ -22,26 +22,40 @@ type postgresInstall struct {
 	major   int
 }
 
+// postgresWanted says what an installation must have.
+type postgresWanted struct {
+	bindir   string // where it must be; "": anywhere
+	programs []string
+	major    int // 0: any that is supported
+}
+
 // missingPostgresError: no installation has all programs.
-type missingPostgresError struct{ Tried []string }
+type missingPostgresError struct {
+	Major int // 0: any
+	Tried []string
+}
 
 func (e *missingPostgresError) Error() string {
-	if len(e.Tried) == 0 {
-		return "PostgreSQL: not found"
+	name := "PostgreSQL"
+	if e.Major != 0 {
+		name += fmt.Sprintf(" %d", e.Major)
 	}
-	return "PostgreSQL: no complete installation found: " + strings.Join(e.Tried, "; ")
+	if len(e.Tried) == 0 {
+		return name + ": not found"
+	}
+	return name + ": no complete installation found: " + strings.Join(e.Tried, "; ")
 }
 
 // findPostgres gives the first complete installation of a supported version: the one named, or that of
 // pg_config, of PATH, or the newest in the places where packages put them.
-func findPostgres(ctx context.Context, bindir string) (postgresInstall, error) {
-	candidates := []string{bindir}
-	if bindir == "" {
+func findPostgres(ctx context.Context, want postgresWanted) (postgresInstall, error) {
+	candidates := []string{want.bindir}
+	if want.bindir == "" {
 		candidates = postgresDirs(ctx)
 	}
-	missing := &missingPostgresError{}
+	missing := &missingPostgresError{Major: want.major}
 	for _, dir := range candidates {
-		install, err := inspectPostgres(ctx, dir)
+		install, err := inspectPostgres(ctx, dir, want)
 		if err == nil {
 			return install, nil
 		}
@@ -64,9 +78,11 @@ func postgresDirs(ctx context.Context) []string {
 	if out, err := exec.CommandContext(ctx, "pg_config", "--bindir").Output(); err == nil {
 		add(strings.TrimSpace(string(out)))
 	}
-	if path, err := exec.LookPath("initdb"); err == nil {
-		if path, err = filepath.EvalSymlinks(path); err == nil {
-			add(filepath.Dir(path))
+	for _, name := range []string{"postgres", "initdb"} {
+		if path, err := exec.LookPath(name); err == nil {
+			if path, err = filepath.EvalSymlinks(path); err == nil {
+				add(filepath.Dir(path))
+			}
 		}
 	}
 	var packaged []string
@@ -99,9 +115,9 @@ func majorOf(dir string) int {
 	return n
 }
 
-// inspectPostgres proves that an installation is complete and of a supported version.
-func inspectPostgres(ctx context.Context, dir string) (postgresInstall, error) {
-	for _, name := range []string{"initdb", "pg_ctl", "postgres", "psql", "pgbench", "pg_dump"} {
+// inspectPostgres proves that an installation is complete and of a version that is wanted.
+func inspectPostgres(ctx context.Context, dir string, want postgresWanted) (postgresInstall, error) {
+	for _, name := range want.programs {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return postgresInstall{}, fmt.Errorf("%s has no %s", dir, name)
 		}
@@ -118,6 +134,9 @@ func inspectPostgres(ctx context.Context, dir string) (postgresInstall, error) {
 	i := postgresInstall{bindir: abs, version: strings.TrimPrefix(strings.TrimSpace(string(out)), "postgres ")}
 	if i.major, err = parseMajor(i.version); err != nil {
 		return i, fmt.Errorf("%s: %w", dir, err)
+	}
+	if want.major != 0 && i.major != want.major {
+		return i, fmt.Errorf("%s is of version %d", dir, i.major)
 	}
 	if i.major < server.OldestMajor || i.major > server.NewestMajor {
 		return i, fmt.Errorf("%s is of version %d, want %d to %d", dir, i.major, server.OldestMajor, server.NewestMajor)

@@ -34,7 +34,8 @@ type restoreCommand struct {
 	KeepOnFailure       bool `help:"Leave what was written when the restore fails."`
 	IgnoreSpace         bool `help:"Restore though the file systems seem too small; for those that compress."`
 
-	targetFlags `embed:"" group:"target"`
+	targetFlags  `embed:"" group:"target"`
+	TargetAction string `group:"target" placeholder:"ACTION" enum:",pause,promote,shutdown" default:"" help:"What the server does at the target: pause, promote or shutdown."`
 }
 
 // targetFlags say where recovery ends: PostgreSQL's recovery_target settings.
@@ -45,7 +46,6 @@ type targetFlags struct {
 	TargetName      string `placeholder:"NAME" help:"Recover to this restore point (pg_create_restore_point)."`
 	Target          string `placeholder:"immediate" enum:",immediate" default:"" help:"Recover to the earliest consistent point: immediate."`
 	TargetTimeline  string `placeholder:"TIMELINE" help:"Timeline to follow: a number, current or latest."`
-	TargetAction    string `placeholder:"ACTION" enum:",pause,promote,shutdown" default:"" help:"What the server does at the target: pause, promote or shutdown."`
 	TargetExclusive bool   `help:"Stop just before the target, not just after it."`
 }
 
@@ -57,20 +57,26 @@ func (*restoreCommand) Help() string {
 
 // Validate is called by kong.
 func (c *restoreCommand) Validate(*kong.Context) error {
-	targets := c.targets()
 	switch {
-	case len(targets) > 1:
-		return fmt.Errorf("%s: cannot be used together", strings.Join(targets, ", "))
-	case c.TargetAction != "" && len(targets) == 0:
+	case c.TargetAction != "" && len(c.targets()) == 0:
 		return errors.New("--target-action: needs a target")
-	case c.TargetExclusive && c.TargetTime+c.TargetLSN+c.TargetXID == "":
-		return errors.New("--target-exclusive: needs --target-time, --target-lsn or --target-xid")
 	case c.DiscardWAL && !c.Delta:
 		return errors.New("--discard-wal: needs --delta")
 	case c.PrimaryConninfo != "" && !c.Standby:
 		return errors.New("--primary-conninfo: needs --standby")
 	case c.Standby && c.TargetAction == "promote":
 		return errors.New("--target-action promote: does not go with --standby")
+	}
+	return c.targetFlags.verify()
+}
+
+// verify refuses targets that contradict each other, or are malformed.
+func (c *targetFlags) verify() error {
+	switch targets := c.targets(); {
+	case len(targets) > 1:
+		return fmt.Errorf("%s: cannot be used together", strings.Join(targets, ", "))
+	case c.TargetExclusive && c.TargetTime+c.TargetLSN+c.TargetXID == "":
+		return errors.New("--target-exclusive: needs --target-time, --target-lsn or --target-xid")
 	}
 	if c.TargetTime != "" {
 		if _, err := restore.ParseTargetTime(c.TargetTime); err != nil {
@@ -116,7 +122,9 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.choose(ctx, cluster)
+	target := c.options()
+	target.Action = c.TargetAction
+	m, err := chooseBackup(ctx, cluster, c.Backup, target)
 	if err != nil {
 		return err
 	}
@@ -127,7 +135,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 		TablespaceRoot:      c.TablespaceRoot,
 		WALDir:              c.WALDir,
 		RestoreCommand:      walRestoreCommand(executable, p.common),
-		TargetOptions:       c.options(),
+		TargetOptions:       target,
 		Standby:             c.Standby,
 		PrimaryConninfo:     c.PrimaryConninfo,
 		PreserveArchiveMode: c.PreserveArchiveMode,
@@ -157,16 +165,18 @@ func (c *targetFlags) options() restore.TargetOptions {
 	return restore.TargetOptions{
 		Time: c.TargetTime, LSN: c.TargetLSN, XID: c.TargetXID, Name: c.TargetName,
 		Immediate: c.Target == "immediate", Exclusive: c.TargetExclusive,
-		Timeline: c.TargetTimeline, Action: c.TargetAction,
+		Timeline: c.TargetTimeline,
 	}
 }
 
-// choose gives the backup to start from: the one named, or the one with the least WAL to replay up to the target.
-func (c *restoreCommand) choose(ctx context.Context, cluster *repo.Cluster) (*repo.Manifest, error) {
-	if c.Backup != "" {
-		return findBackup(ctx, cluster, c.Backup)
+// chooseBackup gives the backup to start from: the one named, or the one with the least WAL to replay up to the target.
+func chooseBackup(
+	ctx context.Context, cluster *repo.Cluster, id string, target restore.TargetOptions,
+) (*repo.Manifest, error) {
+	if id != "" {
+		return findBackup(ctx, cluster, id)
 	}
-	m, err := restore.Choose(ctx, cluster, c.options())
+	m, err := restore.Choose(ctx, cluster, target)
 	if errors.Is(err, repo.ErrNotFound) {
 		return nil, fmt.Errorf("cluster %q: there are no backups", cluster.Info.Name)
 	}

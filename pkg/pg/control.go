@@ -29,6 +29,9 @@ type Control struct {
 	BackupEndRequired   bool
 	WALLevel            int32 // 0 minimal, 1 replica, 2 logical
 	WALLogHints         bool
+	MaxConnections      int32
+	MaxPrepared         int32  // max_prepared_transactions
+	MaxLocks            int32  // max_locks_per_transaction
 	ChecksumVersion     uint32 // 0: data checksums are off
 	Geometry            Geometry
 }
@@ -99,6 +102,9 @@ func decodeControl(b []byte) Control {
 		BackupEndRequired:   b[168] != 0,
 		WALLevel:            int32(le.Uint32(b[172:])),
 		WALLogHints:         b[176] != 0,
+		MaxConnections:      int32(le.Uint32(b[180:])),
+		MaxPrepared:         int32(le.Uint32(b[192:])),
+		MaxLocks:            int32(le.Uint32(b[196:])),
 		ChecksumVersion:     le.Uint32(b[252:]),
 		Geometry: Geometry{
 			BlockSize:      le.Uint32(b[216:]),

@@ -31,7 +31,7 @@ func wantControl(t testing.TB) map[int]Control {
 			SystemIdentifier: c.system, ControlVersion: c.version, CatalogVersion: c.catalog,
 			State: StateShutDown, Time: at, Checkpoint: c.checkpoint, Redo: c.checkpoint,
 			Timeline: 1, PrevTimeline: 1, FullPageWrites: true, WALLevel: 2, WALLogHints: true,
-			ChecksumVersion: 1, Geometry: DefaultGeometry(),
+			MaxConnections: 100, MaxPrepared: 10, MaxLocks: 64, ChecksumVersion: 1, Geometry: DefaultGeometry(),
 		}
 	}
 	return want

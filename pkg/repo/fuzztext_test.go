@@ -103,3 +103,28 @@ func FuzzParseCompression(f *testing.F) {
 		}
 	})
 }
+
+// A drill is refused, or is one that PutDrill could have written.
+func FuzzDrill(f *testing.F) {
+	d := &Drill{
+		Format: 1, ID: "20261125T030000Z", Backup: "20261123T083810Z-F", Result: DrillOK, Reached: &Reached{LSN: 1},
+	}
+	data, err := seal(d)
+	if err != nil {
+		f.Fatal(err)
+	}
+	body, _ := sealedBody(data)
+	f.Add(body)
+	f.Fuzz(func(t *testing.T, body []byte) {
+		d, err := decodeDrill(sealBody(body), "20261125T030000Z")
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if err := d.verify(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

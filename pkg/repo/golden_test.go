@@ -143,6 +143,8 @@ func TestGoldenWrite(t *testing.T) {
 	must(t, err)
 	_, err = pinned.Pin(t.Context(), goldenPin())
 	must(t, err)
+	drill := goldenDrill()
+	must(t, pinned.PutDrill(t.Context(), &drill))
 	if *update {
 		must(t, os.RemoveAll(goldenDir))
 		must(t, os.CopyFS(goldenDir, os.DirFS(st.String())))
@@ -175,6 +177,24 @@ func goldenPin() repo.Pin {
 	}
 }
 
+// goldenDrill is the drill of format 1.
+func goldenDrill() repo.Drill {
+	last := time.Date(2026, 11, 25, 2, 59, 58, 123456000, time.UTC)
+	return repo.Drill{
+		Format: 1, ID: "20261125T030000Z", Cluster: "main", SystemIdentifier: testSystem,
+		Backup: incrID, Chain: []string{fullID, incrID}, Target: "end of WAL", Result: repo.DrillFindings,
+		Host: "db2", Server: "17.2", StartedAt: time.Date(2026, 11, 25, 3, 0, 0, 250000000, time.UTC),
+		FinishedAt: time.Date(2026, 11, 25, 3, 1, 8, 0, time.UTC), RecoverySeconds: 60.5, BytesWritten: 4096,
+		Phases:  []repo.Phase{{Name: "restore", Seconds: 42.25}, {Name: "recovery", Seconds: 18.25}},
+		Reached: &repo.Reached{LSN: 0x3000138, Timeline: 1, Time: &last},
+		Checks: []repo.Verdict{
+			{Name: "amcheck", Result: repo.DrillFindings, Detail: "heap table \"postgres.public.t\", block 0"},
+			{Name: "sql", Result: repo.DrillOK},
+		},
+		Warnings: []string{}, Version: "1.0.0",
+	}
+}
+
 // Every later version reads the repositories of format 1.
 func TestGoldenRead(t *testing.T) {
 	ctx := t.Context()
@@ -189,6 +209,11 @@ func TestGoldenRead(t *testing.T) {
 	want := goldenPin()
 	pins, err := c.Pins(ctx)
 	if d := cmp.Diff(map[string]*repo.Pin{incrID: &want}, pins); d != "" || err != nil {
+		t.Error(d, err)
+	}
+	drill := goldenDrill()
+	drills, err := c.Drills(ctx, 0)
+	if d := cmp.Diff([]*repo.Drill{&drill}, drills); d != "" || err != nil {
 		t.Error(d, err)
 	}
 }

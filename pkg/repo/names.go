@@ -13,6 +13,7 @@ const (
 	mapsPrefix     = "maps/"
 	locksPrefix    = "locks/"
 	pinsPrefix     = "pins/"
+	drillsPrefix   = "drills/"
 	manifestObject = "manifest.json"
 	indexObject    = "index"
 	controlObject  = "control"

@@ -26,6 +26,9 @@ type Setting struct {
 	Value string `json:"value"`
 }
 
+// Quoted gives the value as it stands in a configuration file.
+func (s Setting) Quoted() string { return quote(s.Value) }
+
 // newRecovery decides how the restored server recovers. l is how the archive stands to a backup
 // that carries its own WAL.
 func newRecovery(m *repo.Manifest, o *Options, l archiveLine) (Recovery, error) {
@@ -119,7 +122,7 @@ func appendSettings(conf []byte, settings []Setting, backup string) []byte {
 	}
 	conf = fmt.Appendf(conf, "# pgincr restore of backup %s\n", backup)
 	for _, s := range settings {
-		conf = fmt.Appendf(conf, "%s = %s\n", s.Name, quote(s.Value))
+		conf = fmt.Appendf(conf, "%s = %s\n", s.Name, s.Quoted())
 	}
 	return conf
 }
