@@ -40,7 +40,7 @@ func (s *Store) try(ctx context.Context, count *atomic.Int64, request func(conte
 		if last == nil || limit.Err() == nil { // not the one that only says that time is up
 			last = err
 		}
-		if !sleep(limit, pauseAfter(tries)) {
+		if !sleep(limit, s.pauseAfter(tries)) {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -79,8 +79,8 @@ func isUnreachable(err error) bool {
 }
 
 // pauseAfter is how long to wait after so many tries.
-func pauseAfter(tries int) time.Duration {
-	d := min(longestPause, firstPause<<min(tries-1, 10))
+func (s *Store) pauseAfter(tries int) time.Duration {
+	d := min(longestPause, s.pause<<min(tries-1, 10))
 	return d - rand.N(d/2) //nolint:gosec // nothing to guess
 }
 

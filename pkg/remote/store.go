@@ -36,6 +36,7 @@ type Store struct {
 	limits   Limits
 	patience time.Duration
 	lease    time.Duration
+	pause    time.Duration // before the first repetition
 
 	requests *semaphore.Weighted // under way
 	parts    *semaphore.Weighted // under way, each with its memory
@@ -59,6 +60,7 @@ func NewStore(ctx context.Context, sv Service, prefix string, o Options) *Store 
 		ctx: ctx, sv: sv, prefix: prefix, limits: sv.Limits(),
 		patience: cmp.Or(o.Patience, 2*time.Minute),
 		lease:    cmp.Or(o.Lease, time.Minute),
+		pause:    firstPause,
 		requests: semaphore.NewWeighted(int64(requests)),
 		parts:    semaphore.NewWeighted(partsUnderWay),
 	}
