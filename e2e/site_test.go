@@ -60,9 +60,10 @@ func newSite(t testing.TB, install pgtest.Install, opts ...pgtest.Option) *site 
 	return siteOf(t, install.New(t, opts...), repo)
 }
 
-// newLonelySite makes a cluster whose WAL nobody archives.
+// newLonelySite makes a cluster whose WAL nobody archives. It keeps enough to be known again after a restart.
 func newLonelySite(t testing.TB, install pgtest.Install, opts ...pgtest.Option) *site {
 	t.Helper()
+	opts = append([]pgtest.Option{pgtest.Setting("wal_keep_size", "1GB")}, opts...)
 	return siteOf(t, install.New(t, opts...), pgtest.TempDir(t))
 }
 

@@ -159,6 +159,7 @@ func windows() []window {
 		},
 		{
 			name: "L25 pg_resetwal", tool: "pg_resetwal", prepare: unvacuumed,
+			source: "hash", reason: "pg_wal does not go back",
 			change: func(h *stage) {
 				h.do(`UPDATE t SET pad = 'before' WHERE id < 50`)
 				h.offline(func() { h.pg.Tool("pg_resetwal", "-D", h.pg.DataDir) })
@@ -237,6 +238,7 @@ func ragged() window {
 func numbersAgain() window {
 	return window{
 		name: "L15 numbers are given out again", tool: "pg_resetwal",
+		source: "hash", reason: "pg_wal does not go back",
 		prepare: func(h *stage) {
 			h.do(`CREATE TABLE gone AS SELECT i, repeat('x', 100) v FROM generate_series(1, 9000) i`)
 			h.kept["number"] = h.ask(h.pg, `SELECT pg_relation_filenode('gone')`)

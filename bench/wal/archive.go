@@ -38,6 +38,9 @@ func (d plainDir) List(context.Context, uint32) ([]string, error) {
 	return names, err
 }
 
+func (d plainDir) Same(context.Context, string, io.Reader) (bool, error) {
+	return false, fs.ErrNotExist
+}
 func (d plainDir) Timelines(context.Context) ([]uint32, error)          { return []uint32{1}, nil }
 func (d plainDir) PutMap(context.Context, string, []byte) error         { return nil }
 func (d plainDir) GetMap(context.Context, string) ([]byte, error)       { return nil, fs.ErrNotExist }

@@ -28,16 +28,18 @@ type chosen struct {
 // chooser has what the choice depends on.
 type chooser struct {
 	position
-	parent  *repo.Manifest
-	info    server.Info
-	session Session
-	archive wal.Archive
-	walDir  string
-	jobs    int
-	trust   bool
-	now     time.Time
-	limit   *limiter
-	wrong   string // how the map was wrong that auto chose before; "": none was
+	parent    *repo.Manifest
+	line      line // of the parent
+	lineTried bool // whether the archive was asked about it
+	info      server.Info
+	session   Session
+	archive   wal.Archive
+	archives  bool // the server's WAL is expected there
+	jobs      int
+	trust     bool
+	now       time.Time
+	limit     *limiter
+	wrong     string // how the map was wrong that auto chose before; "": none was
 }
 
 // SourceError: the page map source that was asked for is not complete.
@@ -76,14 +78,16 @@ func (c *chooser) choose(ctx context.Context, name string) (*chosen, error) {
 		}
 		return out, nil
 	}
-	c.useScan(out, name == MapHash, "")
+	if name == MapLSN {
+		return out, c.fallBack(ctx, out, nil)
+	}
+	c.useScan(out, true, "")
 	return out, nil
 }
 
 func (c *chooser) auto(ctx context.Context, out *chosen) (*chosen, error) {
 	if c.wrong != "" {
-		c.useScan(out, false, c.wrong)
-		return out, nil
+		return out, c.fallBack(ctx, out, []string{c.wrong})
 	}
 	var reasons []string
 	for _, name := range []string{MapWAL, MapSummaries} {
@@ -101,8 +105,24 @@ func (c *chooser) auto(ctx context.Context, out *chosen) (*chosen, error) {
 			break // the same holds for every map
 		}
 	}
-	c.useScan(out, false, strings.Join(reasons, "; "))
-	return out, nil
+	return out, c.fallBack(ctx, out, reasons)
+}
+
+// fallBack takes the page scan, after maps that were passed over for the reasons. LSNs tell what changed only on
+// the line of the parent; hashes tell it on any.
+func (c *chooser) fallBack(ctx context.Context, out *chosen, reasons []string) error {
+	why := ""
+	if c.checksumsChanged() == "" {
+		var err error
+		if why, err = c.onLine(ctx); err != nil {
+			return err
+		}
+		if why != "" {
+			reasons = append(reasons, MapLSN+": "+why)
+		}
+	}
+	c.useScan(out, why != "", strings.Join(reasons, "; "))
+	return nil
 }
 
 func (out *chosen) useMap(m *mapSource, name string) {
@@ -166,21 +186,18 @@ func (c *chooser) pageMap(ctx context.Context, name string) (m *mapSource, why s
 	if why := c.checksumsChanged(); why != "" {
 		return nil, why, nil
 	}
-	req := wal.MapRequest{
-		SystemIdentifier: c.control.SystemIdentifier, Geometry: c.control.Geometry,
-		History: c.history, FromTimeline: c.parent.Timeline,
-		From: c.parent.StartLSN, To: c.start,
-		Archive: c.archive, Dir: c.walDir, Jobs: c.jobs,
-	}
 	m = &mapSource{relSegBlocks: pg.BlockNumber(c.control.Geometry.RelSegBlocks)}
 	if name == MapSummaries {
 		if why, err := c.awaitSummaries(ctx); why != "" || err != nil {
 			return nil, why, err
 		}
-		m.m, err = wal.Summaries(ctx, filepath.Join(c.walDir, "summaries"), req)
+		if why, err := c.onLine(ctx); why != "" || err != nil {
+			return nil, why, err
+		}
+		m.m, err = wal.Summaries(ctx, filepath.Join(c.walDir, "summaries"), c.request())
 	} else {
 		var built *wal.Built
-		if built, err = wal.Build(ctx, req); err == nil {
+		if built, err = c.fromWAL(ctx); err == nil {
 			m.m = built.Map
 		}
 	}
@@ -194,6 +211,16 @@ func (c *chooser) pageMap(ctx context.Context, name string) (m *mapSource, why s
 		return nil, "", err
 	}
 	return m, "", nil
+}
+
+// request asks for the WAL from the parent's start to this one's.
+func (c *chooser) request() wal.MapRequest {
+	return wal.MapRequest{
+		SystemIdentifier: c.control.SystemIdentifier, Geometry: c.control.Geometry,
+		History: c.history, FromTimeline: c.parent.Timeline,
+		From: c.parent.StartLSN, To: c.start,
+		Archive: c.archive, Dir: c.walDir, Jobs: c.jobs,
+	}
 }
 
 // How long the server's summarizer may take to reach this backup's start, and how often it is asked.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -42,11 +43,13 @@ func candidates(ctx context.Context, c *repo.Cluster, name string) ([]*repo.Mani
 
 // position is where this backup begins.
 type position struct {
-	control pg.Control
-	start   pg.LSN
-	history pg.History
-	standby bool
-	version int // server_version_num
+	control    pg.Control
+	start      pg.LSN
+	history    pg.History
+	standby    bool
+	version    int // server_version_num
+	walDir     string
+	postmaster time.Time // when the server was started
 }
 
 // unusable says why a backup cannot be the parent of one that begins at p, or "". Where it is one of the
@@ -107,29 +110,41 @@ func (p *position) offLine(m *repo.Manifest) string {
 	return ""
 }
 
-// choose gives the first candidate that can be built on, with its chain open, so that it is not
-// removed, or nil and why not the first one.
-func (p *position) choose(ctx context.Context, c *repo.Cluster, list []*repo.Manifest) (
-	m *repo.Manifest, chain *repo.Chain, reason string, err error,
-) {
+// picked is the parent, with its chain open, so that it is not removed. Without one, reason says why; with
+// one, why it is not the first that could have been.
+type picked struct {
+	parent *repo.Manifest
+	chain  *repo.Chain
+	line   line
+	reason string
+}
+
+// choose gives the first candidate that can be built on, or none.
+func (p *position) choose(ctx context.Context, c *repo.Cluster, list []*repo.Manifest) (out picked, err error) {
 	if len(list) == 0 {
-		return nil, nil, "there is no earlier backup to build on", nil
+		return picked{reason: "there is no earlier backup to build on"}, nil
 	}
 	for _, m := range list {
 		why := p.unusable(m)
 		if why == "" {
-			chain, err := c.OpenChain(ctx, m)
+			if out.line, why, err = p.lineOf(ctx, m); err != nil {
+				return picked{}, err
+			}
+		}
+		if why == "" {
+			out.chain, err = c.OpenChain(ctx, m)
 			if err == nil {
-				return m, chain, reason, nil
+				out.parent = m
+				return out, nil
 			}
 			if !errors.Is(err, repo.ErrCorrupt) && !errors.Is(err, repo.ErrNotFound) && !errors.Is(err, repo.ErrLocked) {
-				return nil, nil, "", err
+				return picked{}, err
 			}
 			why = err.Error()
 		}
-		if reason == "" {
-			reason = fmt.Sprintf("backup %s cannot be built on: %s", m.ID, why)
+		if out.reason == "" {
+			out.reason = fmt.Sprintf("backup %s cannot be built on: %s", m.ID, why)
 		}
 	}
-	return nil, nil, reason, nil
+	return picked{reason: out.reason}, nil
 }

@@ -58,6 +58,7 @@ type run struct {
 	fullWhy  string         // why an incremental became full
 	parent   *repo.Manifest // nil: full
 	chain    *repo.Chain    // of parent
+	line     line           // of parent
 	history  history        // of the timeline on which the backup starts
 	walMode  walMode
 	held     bool // a slot holds WAL
@@ -93,10 +94,11 @@ func (r *run) take(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, unlockWAL()) }()
 	if r.o.Incremental {
-		r.parent, r.chain, r.fullWhy, err = r.at.choose(ctx, r.c, list)
+		picked, err := r.at.choose(ctx, r.c, list)
 		if err != nil {
 			return err
 		}
+		r.parent, r.chain, r.line, r.fullWhy = picked.parent, picked.chain, picked.line, picked.reason
 	}
 	if r.chain != nil {
 		defer func() { err = errors.Join(err, r.chain.Close()) }()
@@ -182,6 +184,7 @@ func (r *run) locate(ctx context.Context, start pg.LSN) error {
 	r.at = position{
 		control: control, start: start, history: r.history.History,
 		standby: r.info.InRecovery, version: r.info.Version,
+		walDir: r.walDir, postmaster: r.info.PostmasterStart,
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func TestPromotedClone(t *testing.T) {
 	after := w.incremental(MapLSN)
 	exec(standby, `UPDATE t SET b = 'new line' WHERE a > 19000`)
 	w.c, w.opts.DataDir = standby, standby.DataDir
-	m := w.incremental(MapLSN)
+	m := w.incremental(MapAuto)
 	if m.Parent != before.ID || len(m.Warnings) == 0 || !strings.Contains(m.Warnings[0], after.ID) {
 		t.Errorf("parent %s, warnings %v", m.Parent, m.Warnings)
 	}

@@ -80,14 +80,14 @@ func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Co
 	if h.file != nil {
 		r.m.WAL.Segments = append([]string{pg.HistoryFileName(h.Timeline)}, segments...)
 	}
+	var why string
+	if r.m.WALMark, why = r.newMark(ctx, h.History); r.m.WALMark == nil {
+		r.warnings.add("%s: this server's WAL cannot be told from that of a copy of it", why)
+	}
 	if r.walMode.archive {
-		missing, err := r.awaitArchive(ctx, h, segments)
-		if err != nil || missing == "" {
+		why, err := r.archived(ctx, h, segments)
+		if err != nil || why == "" {
 			return err
-		}
-		why := fmt.Sprintf("WAL file %s: not in the archive after %s", missing, r.o.ArchiveTimeout)
-		if _, failed, err := r.s.LastArchived(ctx); err == nil && failed > 0 {
-			why += fmt.Sprintf(" (the server's archiver has failed %d times)", failed)
 		}
 		if !r.walMode.fallback {
 			return errors.New(why)
@@ -107,6 +107,22 @@ func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Co
 		return err
 	}
 	return c.finish(ctx, segments, max(flushed, r.m.StopLSN))
+}
+
+// archived waits for the archive to have the WAL of this backup, and says why it has not.
+func (r *run) archived(ctx context.Context, h history, segments []string) (why string, err error) {
+	missing, err := r.awaitArchive(ctx, h, segments)
+	if err != nil {
+		return "", err
+	}
+	if missing == "" {
+		return r.archivedHere(ctx, h.History)
+	}
+	why = fmt.Sprintf("WAL file %s: not in the archive after %s", missing, r.o.ArchiveTimeout)
+	if _, failed, err := r.s.LastArchived(ctx); err == nil && failed > 0 {
+		why += fmt.Sprintf(" (the server's archiver has failed %d times)", failed)
+	}
+	return why, nil
 }
 
 const archivePause = 100 * time.Millisecond

@@ -96,6 +96,12 @@ func goldenBackup(
 	)
 }
 
+// marked gives a manifest its mark; one that lacks it is as old ones are.
+func marked(m *repo.Manifest) *repo.Manifest {
+	m.WALMark = &repo.WALMark{From: 0x2000000, Sum: repo.FormatSum(0xC0FFEE)}
+	return m
+}
+
 // writeGolden fills a store with one object of each kind and gives what the relation holds.
 func writeGolden(ctx context.Context, st repo.Store, z repo.Compression, options ...repo.Option) error {
 	c, _, err := repo.Init(ctx, st, goldenInfo(), options...)
@@ -116,7 +122,7 @@ func writeGolden(ctx context.Context, st repo.Store, z repo.Compression, options
 	}
 	a := c.WAL(z)
 	return errors.Join(
-		goldenBackup(ctx, c, testManifest(fullID, "", 0x2000028), z, full),
+		goldenBackup(ctx, c, marked(testManifest(fullID, "", 0x2000028)), z, full),
 		goldenBackup(ctx, c, testManifest(incrID, fullID, 0x3000028), z, incr),
 		a.Put(ctx, goldenSegment, strings.NewReader("a WAL segment")),
 		a.Put(ctx, "00000002.history", strings.NewReader("1\t0/5000000\tno recovery target specified\n")),

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -65,6 +66,7 @@ type Manifest struct {
 	DataDirectory string              `json:"data_directory"` // where the server had it
 	Compression   string              `json:"compression"`
 	WAL           WALNeed             `json:"wal"`
+	WALMark       *WALMark            `json:"wal_mark,omitempty"` // nil: it could not be made
 	Objects       []Object            `json:"objects"`
 	Version       string              `json:"pgincr_version"`
 }
@@ -95,6 +97,15 @@ type WALNeed struct {
 	Mode     string   `json:"mode"`     // WALArchived or WALCarried
 	Segments []string `json:"segments"` // names, oldest first; carried ones lie in the backup's wal/
 }
+
+// WALMark tells the WAL of the backup's server from that of another on the same timeline.
+type WALMark struct {
+	From pg.LSN `json:"from"`  // begin of a segment
+	Sum  string `json:"xxh64"` // of the WAL [From, StopLSN), page headers included, 16 hexadecimal digits
+}
+
+// FormatSum writes a checksum as it stands in a manifest.
+func FormatSum(sum uint64) string { return fmt.Sprintf("%0*x", sumDigits, sum) }
 
 // Object is one stored object of the backup except the manifest.
 type Object struct {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/pgincr/pgincr/pkg/pg"
 )
 
 // encodeManifest gives the bytes of manifest.json. The same manifest gives the same bytes.
@@ -141,7 +143,29 @@ func (m *Manifest) verify() error {
 			return err
 		}
 	}
+	if err := m.verifyMark(); err != nil {
+		return err
+	}
 	return verifyObjects(m.Objects)
+}
+
+// markSegments is the most segments that a mark may be of.
+const markSegments = 2
+
+// verifyMark bounds what it takes to compare a mark.
+func (m *Manifest) verifyMark() error {
+	k := m.WALMark
+	if k == nil {
+		return nil
+	}
+	size := pg.LSN(m.Geometry.WALSegmentSize)
+	if k.From%size != 0 || k.From >= m.StopLSN || m.StopLSN-k.From > markSegments*size {
+		return fmt.Errorf("WAL mark from %s to %s", k.From, m.StopLSN)
+	}
+	if _, err := strconv.ParseUint(k.Sum, 16, 64); err != nil || len(k.Sum) != sumDigits {
+		return fmt.Errorf("WAL mark: checksum %q", k.Sum)
+	}
+	return nil
 }
 
 // verifyObjects checks the list of objects: names that can be, each once, in order.

@@ -95,6 +95,21 @@ func contentOf(r io.Reader) (content, error) {
 	return content{Size: uint64(max(n, 0)), Sum: sum.Sum64()}, err
 }
 
+// Same says whether a stored WAL file holds what r does, or fails with ErrNotFound. Who may not read WAL
+// may ask nevertheless.
+func (a *WALArchive) Same(ctx context.Context, name string, r io.Reader) (bool, error) {
+	object, err := a.walObject(name)
+	if err != nil {
+		return false, err
+	}
+	stored, err := a.content(ctx, object, a.c.walHeader(kindWAL, name))
+	if err != nil {
+		return false, err
+	}
+	offered, err := contentOf(r)
+	return stored == offered, err
+}
+
 // content reads an object through, which verifies it, and tells what it holds. Who may not
 // read its frames verifies them as they are stored.
 func (a *WALArchive) content(ctx context.Context, object string, h objectHeader) (content, error) {

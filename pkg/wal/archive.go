@@ -15,6 +15,9 @@ type Archive interface {
 	Has(ctx context.Context, name string) (bool, error)
 	// Open reads a file, or fails with fs.ErrNotExist.
 	Open(ctx context.Context, name string) (io.ReadCloser, error)
+	// Same says whether the content of a stored file is that of r, or fails with fs.ErrNotExist.
+	// It takes no right to read the file.
+	Same(ctx context.Context, name string, r io.Reader) (bool, error)
 	// List gives the names of the files of one timeline (segments, .partial,
 	// .backup), sorted.
 	List(ctx context.Context, timeline uint32) ([]string, error)

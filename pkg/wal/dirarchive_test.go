@@ -61,6 +61,15 @@ func (a *dirArchive) Open(_ context.Context, name string) (io.ReadCloser, error)
 	return os.Open(filepath.Join(a.dir, name))
 }
 
+func (a *dirArchive) Same(_ context.Context, name string, r io.Reader) (bool, error) {
+	stored, err := os.ReadFile(filepath.Join(a.dir, name))
+	if err != nil {
+		return false, err
+	}
+	data, err := io.ReadAll(r)
+	return bytes.Equal(stored, data), err
+}
+
 func (a *dirArchive) List(_ context.Context, timeline uint32) ([]string, error) {
 	return a.names(func(name string) bool { return strings.HasPrefix(name, fmt.Sprintf("%08X", timeline)) })
 }

@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgincr/pgincr/internal/pgtest"
+)
+
+// twin stops the server, copies its data directory, and starts both: two servers of one system
+// identifier and one timeline, of which only the first archives.
+func (s *site) twin() *site {
+	s.t.Helper()
+	s.pg.Stop(pgtest.Fast)
+	dir := filepath.Join(pgtest.TempDir(s.t), "twin")
+	if out, err := pgtest.Command(s.t.Context(), "cp", "-a", s.pg.DataDir, dir).CombinedOutput(); err != nil {
+		s.t.Fatalf("cp: %v\n%s", err, out)
+	}
+	s.pg.Start()
+	return s.at(pgtest.FromDataDir(s.t, s.pg.Install, dir))
+}
+
+// move makes the server leave so many WAL segments behind, and forget those of before.
+func (s *site) move(segments int) {
+	s.t.Helper()
+	for i := range segments {
+		s.sql(fmt.Sprintf(`SELECT pg_logical_emit_message(true, 'move', 'segment %d')`, i), `SELECT pg_switch_wal()`)
+	}
+	s.sql(`CHECKPOINT`, `SELECT pg_switch_wal()`, `CHECKPOINT`)
+}
+
+// keep sets how much WAL the server keeps without need.
+func (s *site) keep(size string) {
+	s.t.Helper()
+	s.pg.AppendConf("wal_keep_size = '" + size + "'")
+	s.pg.Reload()
+}
+
+// sourceRefused takes an incremental by a named source that cannot be proved right.
+func (s *site) sourceRefused(parent backup, source, why string) {
+	s.t.Helper()
+	s.refused(s.run("backup", "-D", s.pg.DataDir, "-c", "fast", "--incremental", "--parent", parent.ID,
+		"--page-map", source), 1, why)
+}
+
+// Two servers of one origin go on, in step, on one timeline: identifier, timeline and positions are alike. What one of
+// them stored after they parted is not built on by the other, unless all pages are compared.
+func TestTwins(t *testing.T) {
+	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+		t.Parallel()
+		one := timelineSite(t, install)
+		shared := one.full()
+		two := one.twin()
+		two.keep("1GB")
+		one.sql(`UPDATE t SET pad = 'of one' WHERE id BETWEEN 100 AND 199`, `CHECKPOINT`)
+		two.sql(`UPDATE t SET pad = 'of two' WHERE id BETWEEN 300 AND 399`, `CHECKPOINT`)
+		ofOne := one.incremental("wal", "--parent", shared.ID)
+		ofTwo := two.incremental("auto", "--parent", shared.ID)
+		if ofTwo.StartLSN != ofOne.StartLSN {
+			t.Logf("the lines are not in step: %s and %s", ofOne.StartLSN, ofTwo.StartLSN)
+		}
+		one.sql(`UPDATE t SET pad = 'one again' WHERE id BETWEEN 400 AND 449`)
+		two.sql(`UPDATE t SET pad = 'two again' WHERE id BETWEEN 450 AND 499`)
+		want := two.reference()
+		for _, source := range append(allSources(install.Major), "auto", "cross") {
+			b := two.wantFull("is not the WAL that this server has there", "--parent", ofOne.ID, "--page-map", source)
+			if source == "auto" {
+				two.restoresTo(b.ID, want)
+			}
+		}
+
+		// Nothing of the WAL at that position is left on the server: it cannot know, and compares.
+		one.move(3)
+		two.keep("0")
+		two.move(3)
+		two.pg.Restart()
+		two.sql(`DELETE FROM t WHERE id BETWEEN 120 AND 140`)
+		want = two.reference()
+		for _, source := range allSources(install.Major) {
+			switch source {
+			case "lsn", "hash":
+			case "wal":
+				two.sourceRefused(ofOne, source, "no complete page map")
+			default:
+				two.sourceRefused(ofOne, source, "the server was restarted since")
+			}
+		}
+		for _, source := range []string{"auto", "hash", "lsn"} {
+			b := two.backup(0, "--incremental", "--page-map", source, "--parent", ofOne.ID)
+			if b.Type != "incremental" || b.PageMap.Source != "hash" {
+				t.Errorf("%s took %s by %s, because %q", source, b.Type, b.PageMap.Source, b.PageMap.FallbackReason)
+			}
+			if source != "hash" && !strings.Contains(b.PageMap.FallbackReason, "the server was restarted since") {
+				t.Errorf("auto compared pages because of %q", b.PageMap.FallbackReason)
+			}
+			two.restoresTo(b.ID, want)
+		}
+
+		// The archive has segments of all the names that two needs, but they are of one.
+		one.move(30)
+		two.refused(two.run("backup", "-D", two.pg.DataDir, "-c", "fast", "--wal", "archive"), 1,
+			"another server's, on the same timeline")
+	})
+}
+
+// A server that was restarted, and whose pg_wal does not go back to the parent, is recognised by the archive: it is
+// neither compared page by page nor backed up whole.
+func TestRecognised(t *testing.T) {
+	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+		t.Parallel()
+		s := timelineSite(t, install)
+		parent := s.full()
+		for _, source := range append(allSources(install.Major), "auto") {
+			s.sql(`UPDATE t SET pad = '` + source + `' WHERE id % 50 = 0`)
+			s.move(3)
+			s.pg.Restart()
+			b := s.incremental(source, "--parent", parent.ID)
+			if source == "auto" && b.PageMap.Source != "wal" {
+				t.Errorf("auto took %s, because %q", b.PageMap.Source, b.PageMap.FallbackReason)
+			}
+			parent = b
+		}
+		s.restoresTo(parent.ID, s.reference())
+	})
+}

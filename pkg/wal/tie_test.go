@@ -1,0 +1,118 @@
+package wal
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/pgincr/pgincr/pkg/pg"
+)
+
+// longWALWithDir gives WAL in an archive and once more in a pg_wal.
+func longWALWithDir(t *testing.T, segments int) (w *walWriter, req MapRequest) {
+	t.Helper()
+	w, from, to := longWAL(t, segments)
+	req = w.request(from, to)
+	req.Dir = w.archive().dir
+	return w, req
+}
+
+// change changes one byte in the middle of a file.
+func change(t *testing.T, dir, name string) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// An archive is tied to a server by the oldest and the newest segment that both have.
+func TestTied(t *testing.T) {
+	w, req := longWALWithDir(t, 14)
+	archive := req.Archive.(*dirArchive).dir
+	name := func(n pg.SegNo) string { return w.g.WALFileName(1, n) }
+	remove := func(dir string, segments ...pg.SegNo) {
+		for _, n := range segments {
+			if err := os.Remove(filepath.Join(dir, name(n))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	want := func(what string, want Tie) {
+		t.Helper()
+		got, err := Tied(t.Context(), req)
+		if err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", what, got, err, want)
+		}
+	}
+	first, last := w.g.SegmentOf(req.From), w.g.SegmentOf(req.To)
+	want("all in both", Tie{Compared: 2})
+	remove(req.Dir, first)
+	change(t, req.Dir, name(first+2)) // between, and not looked at
+	want("pg_wal begins later", Tie{Compared: 2})
+	remove(archive, last, last-1)
+	want("archive is behind", Tie{Compared: 2})
+	remove(req.Dir, first+2) // what lies before is cut off
+	remove(archive, first+3)
+	want("pg_wal begins where the archive has a gap", Tie{Compared: 2})
+	change(t, req.Dir, name(last-2))
+	want("newest differs", Tie{Foreign: name(last - 2), Compared: 1})
+	for n := first + 4; n <= last-2; n++ {
+		remove(archive, n)
+	}
+	want("nothing in common", Tie{Behind: true})
+	remove(req.Dir, last-1)
+	remove(req.Dir, last)
+	want("pg_wal is empty", Tie{})
+}
+
+// A sum is of the bytes before a position, whatever file of the history has them, and of nothing else.
+func TestSum(t *testing.T) {
+	w, req := longWALWithDir(t, 4)
+	first := w.g.SegmentOf(req.From)
+	from, to := w.g.SegmentStart(first), w.g.SegmentStart(first+1)+0x4000
+	sum := func(h pg.History) uint64 {
+		t.Helper()
+		n, err := Sum(t.Context(), w.g, h, from, to, InDir(req.Dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	one := pg.History{Timeline: 1}
+	want := sum(one)
+	path := func(tli pg.TimelineID, n pg.SegNo) string { return filepath.Join(req.Dir, w.g.WALFileName(tli, n)) }
+
+	// The next timeline begins right behind the end, and only its copy of the segment is there.
+	two := pg.History{Timeline: 2, Ancestors: []pg.Ancestor{{Timeline: 1, End: to}}}
+	if err := os.Rename(path(1, first+1), path(2, first+1)); err != nil {
+		t.Fatal(err)
+	}
+	change(t, req.Dir, w.g.WALFileName(2, first+1)) // behind the end
+	if got := sum(two); got != want {
+		t.Error("the copy of the next timeline gives another sum")
+	}
+	if _, err := Sum(t.Context(), w.g, one, from, to, InDir(req.Dir)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a segment is missing: %v", err)
+	}
+	change(t, req.Dir, w.g.WALFileName(1, first))
+	if sum(two) == want {
+		t.Error("a changed byte gives the same sum")
+	}
+	if err := os.Rename(path(2, first+1), path(1, first)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Sum(t.Context(), w.g, one, from, to, InDir(req.Dir)); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a recycled segment: %v", err)
+	}
+	if _, err := Sum(t.Context(), w.g, one, from+8, to, InDir(req.Dir)); err == nil {
+		t.Error("a range that begins within a segment is taken")
+	}
+}
