@@ -58,6 +58,7 @@ complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list 
 complete -c pgincr -n '__fish_seen_subcommand_from show' -l json -d 'Print one JSON document.'
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify compact expire pin unpin drill archive-push archive-get key pagemap report config demo version completion' -a verify -d 'Prove that backups can be restored, without restoring them.'
 complete -c pgincr -n '__fish_seen_subcommand_from verify' -l json -d 'Print one JSON document.'
+complete -c pgincr -n '__fish_seen_subcommand_from verify' -l quick -d 'Do not read packs and WAL: see that all is there, with the right sizes, and readable as far as it must be to find the rest.'
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify compact expire pin unpin drill archive-push archive-get key pagemap report config demo version completion' -a compact -d 'Turn a chain into one full backup inside the repository.'
 complete -c pgincr -n '__fish_seen_subcommand_from compact' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from compact' -l dry-run -d 'Say what would be done and do nothing.'

@@ -9,23 +9,28 @@ import (
 
 	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/restore"
 )
 
 type verifyCommand struct {
 	jsonFlag `embed:""`
 
+	Quick   bool     `help:"Do not read packs and WAL: see that all is there, with the right sizes, and readable as far as it must be to find the rest."`
 	Backups []string `arg:"" optional:"" name:"id" placeholder:"ID" help:"Ids, latest or latest-full (default: all backups)."`
 }
 
 // Help is shown below the summary.
 func (*verifyCommand) Help() string {
 	return "Every byte that a restore of these backups would need is read and compared with its checksum: their chains, " +
-		"page by page, and the WAL they need. Nothing is written. Exit code 3 says that a backup cannot be restored whole."
+		"page by page, and the WAL they need. With --quick only what a few requests tell: manifests and indexes are read, " +
+		"objects, their sizes and the WAL are looked for. Nothing is written. Exit code 3 says that a backup cannot be " +
+		"restored whole."
 }
 
 // verifyDocument is what verify --json prints.
 type verifyDocument struct {
 	Cluster string            `json:"cluster"`
+	Quick   bool              `json:"quick"`
 	OK      bool              `json:"ok"`
 	Backups []*verifiedBackup `json:"backups"`
 	Stats   repo.VerifyStats  `json:"stats"`
@@ -68,7 +73,7 @@ func (c *verifyCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	d, err := p.verify(ctx, cluster, manifests)
+	d, err := p.verify(ctx, cluster, manifests, c.Quick)
 	if err != nil {
 		return err
 	}
@@ -117,9 +122,9 @@ func (c *verifyCommand) choose(ctx context.Context, cluster *repo.Cluster) ([]*r
 
 // verify looks at backups, parents first, and at the archived WAL that they need.
 func (p *program) verify(
-	ctx context.Context, cluster *repo.Cluster, manifests []*repo.Manifest,
+	ctx context.Context, cluster *repo.Cluster, manifests []*repo.Manifest, quick bool,
 ) (*verifyDocument, error) {
-	d := &verifyDocument{Cluster: p.common.Cluster, OK: true, Backups: []*verifiedBackup{}}
+	d := &verifyDocument{Cluster: p.common.Cluster, Quick: quick, OK: true, Backups: []*verifiedBackup{}}
 	byID := map[string]*verifiedBackup{}
 	var total int64
 	for _, m := range manifests {
@@ -127,12 +132,21 @@ func (p *program) verify(
 		d.Backups, byID[m.ID] = append(d.Backups, b), b
 		total += m.StoredBytes
 	}
-	v := cluster.NewVerifier(p.common.jobs(), func(problem repo.Problem) {
-		byID[problem.Backup].add(verifiedProblem{problem.Object, problem.Path, oneLine(problem.Err.Error())})
+	newVerifier := cluster.NewVerifier
+	if quick {
+		newVerifier, total = cluster.NewQuickVerifier, 0 // next to nothing of that is read
+	}
+	v := newVerifier(p.common.jobs(), func(problem repo.Problem) {
+		b := byID[problem.Backup]
+		if b == nil { // compacted meanwhile
+			b = &verifiedBackup{ID: problem.Backup}
+			d.Backups, byID[b.ID], d.OK = append(d.Backups, b), b, false
+		}
+		b.add(verifiedProblem{problem.Object, problem.Path, oneLine(problem.Err.Error())})
 	})
 	stop := p.watch(ctx, func() (string, int64, int64) { return "verify", v.Stats().Bytes, total })
 	defer stop()
-	archive := walVerifier{archive: cluster.WAL(repo.Compression{}), seen: map[string]error{}}
+	archive := walVerifier{archive: cluster.WAL(repo.Compression{}), quick: quick, seen: map[string]error{}}
 	for _, m := range manifests {
 		err := p.verifyBackup(ctx, cluster, v, &archive, m, byID[m.ID])
 		if errors.Is(err, repo.ErrNotFound) {
@@ -169,6 +183,11 @@ func (p *program) verifyBackup(
 		return err
 	}
 	b.OK = b.OK && ok
+	if m.Status == repo.StatusOK {
+		if err := restore.VerifyWALList(m); err != nil {
+			b.add(verifiedProblem{Cause: oneLine(err.Error())})
+		}
+	}
 	if m.WAL.Mode != repo.WALArchived {
 		return nil
 	}
@@ -187,6 +206,7 @@ func (p *program) verifyBackup(
 // walVerifier reads archived WAL, each file once.
 type walVerifier struct {
 	archive *repo.WALArchive
+	quick   bool // only look whether they are there
 	seen    map[string]error
 }
 
@@ -194,15 +214,28 @@ func (w *walVerifier) verify(ctx context.Context, name string) error {
 	if err, ok := w.seen[name]; ok {
 		return err
 	}
+	err := w.look(ctx, name)
+	if errors.Is(err, repo.ErrNotFound) {
+		err = errors.New("not in the archive")
+	}
+	w.seen[name] = err
+	return err
+}
+
+// look reads a WAL file, or looks whether it is there.
+func (w *walVerifier) look(ctx context.Context, name string) error {
+	if w.quick {
+		has, err := w.archive.Has(ctx, name)
+		if err == nil && !has {
+			err = repo.ErrNotFound
+		}
+		return err
+	}
 	f, err := w.archive.Open(ctx, name)
 	if err == nil {
 		_, err = io.Copy(io.Discard, f)
 		err = errors.Join(err, f.Close())
 	}
-	if errors.Is(err, repo.ErrNotFound) {
-		err = errors.New("not in the archive")
-	}
-	w.seen[name] = err
 	return err
 }
 
@@ -242,6 +275,10 @@ func (p *program) printVerified(d *verifyDocument) error {
 	}
 	if p.common.Quiet {
 		return nil
+	}
+	if d.Quick {
+		return p.printf("%d backups, %d objects are there; %s read, no packs\n", d.Stats.Backups, d.Stats.Objects,
+			human.Bytes(d.Stats.Bytes))
 	}
 	return p.printf("%d backups, %s in %d objects, %d pages\n", d.Stats.Backups, human.Bytes(d.Stats.Bytes),
 		d.Stats.Objects, d.Stats.Pages)

@@ -23,6 +23,7 @@ type scan struct {
 	frames map[uint32][]uint64 // good frames of each pack, as fingerprints, sorted; guarded by mu until all are read
 	single map[uint64]bool     // good ones to which their pack could not be followed; guarded by mu
 	faulty map[string]bool     // objects with damage; guarded by mu
+	absent string              // an object that is missing or of another size; guarded by mu
 }
 
 func newScan(v *Verifier, m *Manifest) *scan {
@@ -37,6 +38,13 @@ func (s *scan) bad(object string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.faulty[object] || object == "" && len(s.faulty) > 0
+}
+
+// lacks notes an object without which no backup of a chain is opened.
+func (s *scan) lacks(object string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.absent = object
 }
 
 // fault notes and reports err, or gives it back.
@@ -76,6 +84,9 @@ func fingerprint(h frameHeader, pack uint32, off int64) uint64 {
 
 // good says whether the frame is in its pack as the index means it.
 func (s *scan) good(f *Frame) bool {
+	if s.v.quick {
+		return s.within(f)
+	}
 	fp := fingerprint(f.header(), f.Pack, f.Offset)
 	_, ok := slices.BinarySearch(s.frames[f.Pack], fp)
 	if !ok {
@@ -92,10 +103,14 @@ func (s *scan) object(ctx context.Context, o Object) error {
 	name := s.reader.prefix + o.Name
 	r, err := s.v.c.st.Open(ctx, name)
 	if err != nil {
+		if errors.Is(err, ErrNotFound) {
+			s.lacks(o.Name)
+		}
 		return missing(name, err)
 	}
 	defer func() { _ = r.Close() }() // only read
 	if r.Size() != o.Size {
+		s.lacks(o.Name)
 		return fmt.Errorf("%s: %w: %d bytes, want %d", name, ErrCorrupt, r.Size(), o.Size)
 	}
 	all := xxhash.New()

@@ -141,7 +141,10 @@ func (s *scan) file(ctx context.Context, f *File) error {
 		if s.good(fr) {
 			continue
 		}
-		err := s.lone(ctx, fr)
+		err := s.outside(fr)
+		if !s.v.quick {
+			err = s.lone(ctx, fr)
+		}
 		if err == nil {
 			continue
 		}
@@ -155,10 +158,16 @@ func (s *scan) file(ctx context.Context, f *File) error {
 	if bad > 1 {
 		first = fmt.Errorf("%w, and %d more frames of the file", first, bad-1)
 	}
-	if first == nil && f.Kind == KindFile && f.Whole {
+	if first == nil && f.Kind == KindFile && f.Whole && !s.v.quick {
 		first = s.content(ctx, f)
 	}
 	return s.fault(first, object, f.Path)
+}
+
+// outside is what is wrong with a frame that lies in no pack.
+func (s *scan) outside(f *Frame) error {
+	return fmt.Errorf("%s%s: offset %d: %w: no frame can be there, or its pack or page hashes are damaged",
+		s.reader.prefix, packObject(f.Pack), f.Offset, ErrCorrupt)
 }
 
 // lone verifies a frame that the pass over its pack did not come to, or found damaged.

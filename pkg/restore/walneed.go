@@ -3,10 +3,26 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
+
+// VerifyWALList proves that a manifest lists all WAL from the backup's start to its stop position and, of a backup
+// that carries it, that it has it. Nothing is read.
+func VerifyWALList(m *repo.Manifest) error {
+	names, err := neededWAL(m)
+	if err != nil || m.WAL.Mode != repo.WALCarried {
+		return err
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(m.Objects, func(o repo.Object) bool { return o.Name == "wal/"+name }) {
+			return &WALError{Backup: m.ID, Missing: name, Reason: "the backup does not carry it"}
+		}
+	}
+	return nil
+}
 
 // neededWAL gives the names of the WAL segments from a backup's start to its stop
 // position, oldest first. The list in the manifest knows on which timeline each
