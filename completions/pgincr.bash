@@ -317,6 +317,9 @@ _pgincr() {
 	" restore --identity") return ;;
 	" restore --passphrase-file") return ;;
 	" restore --passphrase-command") return ;;
+	" show --page") return ;;
+	" show --extract") return ;;
+	" show --output"|" show -o") return ;;
 	" show --repo"|" show -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" show --cluster") return ;;
 	" show --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -377,7 +380,7 @@ _pgincr() {
 	" pin") words="--note --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" report") words="--dbname --host --port --username --output --changes --relations --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" restore") words="--json --pgdata --tablespace-mapping --tablespace-root --delta --discard-wal --dry-run --waldir --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-exclusive --target-action --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
-	" show") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" show") words="--json --page --extract --output --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" unpin") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" verify") words="--json --quick --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" version") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;

@@ -56,6 +56,9 @@ complete -c pgincr -n '__fish_seen_subcommand_from list' -l windows -d 'List wha
 complete -c pgincr -n '__fish_seen_subcommand_from list' -l locks -d 'List who takes, reads or removes backups at the moment.'
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify compact expire pin unpin drill archive-push archive-get key pagemap report config demo version completion' -a show -d 'Show one backup.'
 complete -c pgincr -n '__fish_seen_subcommand_from show' -l json -d 'Print one JSON document.'
+complete -c pgincr -n '__fish_seen_subcommand_from show' -l page -d 'Show one page as it is in this backup: base/5/16384:0, or 1663/5/16384_vm:0; the block is that of the fork.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from show' -l extract -d 'Write one file as it is in this backup, base/5/16384 for example, to --output.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from show' -s 'o' -l output -d 'With --extract: file to write, which must not exist.' -x
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify compact expire pin unpin drill archive-push archive-get key pagemap report config demo version completion' -a verify -d 'Prove that backups can be restored, without restoring them.'
 complete -c pgincr -n '__fish_seen_subcommand_from verify' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from verify' -l quick -d 'Do not read packs and WAL: see that all is there, with the right sizes, and readable as far as it must be to find the rest.'

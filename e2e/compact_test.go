@@ -88,6 +88,7 @@ func TestCompact(t *testing.T) {
 			}
 		}
 		s.ok("verify")
+		s.ok("verify", "--quick")
 		for _, b := range []backup{child, chain[3], chain[4]} {
 			dir := filepath.Join(pgtest.TempDir(t), "data")
 			o := s.ok("restore", b.ID, "-D", dir, "--json")

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -14,18 +17,49 @@ import (
 type showCommand struct {
 	jsonFlag `embed:""`
 
-	Backup string `arg:"" placeholder:"ID" help:"An id, latest or latest-full."`
+	Backup  string `arg:"" placeholder:"ID" help:"An id, latest or latest-full."`
+	Page    string `placeholder:"FILE:BLOCK" help:"Show one page as it is in this backup: base/5/16384:0, or 1663/5/16384_vm:0; the block is that of the fork."`
+	Extract string `placeholder:"PATH" help:"Write one file as it is in this backup, base/5/16384 for example, to --output."`
+	Output  string `short:"o" placeholder:"FILE" help:"With --extract: file to write, which must not exist."`
+}
+
+// Help is shown below the summary.
+func (*showCommand) Help() string {
+	return "With --page only the page's frame is read, wherever in the chain it is; exit code 3 says that its " +
+		"checksum is wrong."
+}
+
+// Validate is called by kong.
+func (c *showCommand) Validate(*kong.Context) error {
+	switch {
+	case c.Page != "" && c.Extract != "":
+		return errors.New("--page, --extract: cannot be used together")
+	case c.Extract != "" && c.Output == "":
+		return errors.New("--extract: needs --output")
+	case c.Extract == "" && c.Output != "":
+		return errors.New("--output: needs --extract")
+	}
+	return nil
 }
 
 // Run implements the command.
 func (c *showCommand) Run(ctx context.Context, p *program) error {
-	cluster, err := p.openCluster(ctx)
+	open := p.openCluster
+	if c.Page != "" || c.Extract != "" {
+		open = p.openReadable
+	}
+	cluster, err := open(ctx)
 	if err != nil {
 		return err
 	}
 	m, err := findBackup(ctx, cluster, c.Backup)
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case c.Page != "":
+		return c.showPage(ctx, p, cluster, m)
+	case c.Extract != "":
+		return c.extract(ctx, p, cluster, m)
 	}
 	if c.JSON {
 		return p.printJSON(m)

@@ -76,6 +76,12 @@ func (w *File) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// WriteAt writes at an offset. Who uses it does not use Write.
+func (w *File) WriteAt(p []byte, off int64) (int, error) { return w.f.WriteAt(p, off) }
+
+// Truncate gives the file a length; what was not written is zeros.
+func (w *File) Truncate(size int64) error { return w.f.Truncate(size) }
+
 // Commit makes the content durable, gives the file its name and makes that
 // durable too. The commit point is the naming. When the name is taken, the error is
 // fs.ErrExist, the file that has it is as it was, and its name is durable.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -88,8 +87,8 @@ func (w *worker) blocks(ctx context.Context, cf *repo.ChainFile, f *repo.File) e
 		if err := w.read(ctx, p); err != nil {
 			return err
 		}
-		if err := w.verify(p, hashes); err != nil {
-			return err
+		if err := p.VerifyPages(w.frame.Raw, w.m.Geometry, hashes); err != nil {
+			return fmt.Errorf("backup %s: %w", w.chain.Backups[p.Depth].Manifest.ID, err)
 		}
 		if copied(p, len(pieces)) {
 			err = w.copy(ctx, p, hashes, f)
@@ -101,39 +100,6 @@ func (w *worker) blocks(ctx context.Context, cf *repo.ChainFile, f *repo.File) e
 		}
 	}
 	return w.flush(ctx, f)
-}
-
-// verify compares the pages that a piece supplies with their hashes.
-func (w *worker) verify(p *repo.Piece, hashes []uint64) error {
-	from := w.chain.Backups[p.Depth].Manifest.ID
-	for block, page := range w.supplied(p) {
-		if repo.PageHash(page) != hashes[block] {
-			return fmt.Errorf("backup %s: pack %06d offset %d: %w: block %d does not match its page hash",
-				from, p.Frame.Pack, p.Frame.Offset, repo.ErrCorrupt, block)
-		}
-	}
-	return nil
-}
-
-// supplied gives the pages of the frame that was read which the piece supplies.
-func (w *worker) supplied(p *repo.Piece) func(yield func(pg.BlockNumber, pg.Page) bool) {
-	return func(yield func(pg.BlockNumber, pg.Page) bool) {
-		bs := pg.BlockNumber(w.m.Geometry.BlockSize)
-		runs, at := p.Runs, pg.BlockNumber(0) // page of the frame
-		for _, in := range p.Frame.Runs {
-			for len(runs) > 0 && runs[0].First >= in.First && runs[0].First < in.First+in.Count {
-				for b := range runs[0].Count {
-					block := runs[0].First + b
-					off := (at + block - in.First) * bs
-					if !yield(block, pg.Page(w.frame.Raw[off:off+bs])) {
-						return
-					}
-				}
-				runs = runs[1:]
-			}
-			at += in.Count
-		}
-	}
 }
 
 // copy takes a frame over as it is stored.
@@ -154,7 +120,7 @@ func (w *worker) copy(ctx context.Context, p *repo.Piece, hashes []uint64, f *re
 
 // collect puts the current pages of a frame with others.
 func (w *worker) collect(ctx context.Context, p *repo.Piece, hashes []uint64, f *repo.File) error {
-	for block, page := range w.supplied(p) {
+	for block, page := range p.Pages(w.frame.Raw, w.m.Geometry) {
 		w.batch.add(block, page, hashes[block])
 		if w.batch.full() {
 			if err := w.flush(ctx, f); err != nil {

@@ -62,7 +62,8 @@ func TestQuickNotices(t *testing.T) {
 		id, file, _ := strings.Cut(name, "/")
 		intact := st.Bytes(object)
 		cases := map[string][]byte{
-			"missing": nil, "empty": {}, "cut off": intact[: len(intact)-1 : len(intact)-1], "longer": append(bytes.Clone(intact), 0),
+			"missing": nil, "empty": {}, "cut off": intact[: len(intact)-1 : len(intact)-1],
+			"longer": append(bytes.Clone(intact), 0),
 		}
 		if file == "index" || path.Ext(file) == ".json" {
 			for i := range intact {
