@@ -6,6 +6,7 @@ _pgincr() {
 		" archive-get") path=" archive-get" ;;
 		" archive-push") path=" archive-push" ;;
 		" backup") path=" backup" ;;
+		" check") path=" check" ;;
 		" compact") path=" compact" ;;
 		" completion") path=" completion" ;;
 		" config") path=" config" ;;
@@ -78,6 +79,23 @@ _pgincr() {
 	" backup --identity") return ;;
 	" backup --passphrase-file") return ;;
 	" backup --passphrase-command") return ;;
+	" check --dbname"|" check -d") return ;;
+	" check --host"|" check -h") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" check --port"|" check -p") return ;;
+	" check --username"|" check -U") return ;;
+	" check --switch-timeout") return ;;
+	" check --max-backup-age") return ;;
+	" check --max-archive-age") return ;;
+	" check --max-drill-age") return ;;
+	" check --max-chain") return ;;
+	" check --repo"|" check -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" check --cluster") return ;;
+	" check --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" check --jobs"|" check -j") return ;;
+	" check --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" check --identity") return ;;
+	" check --passphrase-file") return ;;
+	" check --passphrase-command") return ;;
 	" compact --repo"|" compact -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" compact --cluster") return ;;
 	" compact --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -354,10 +372,11 @@ _pgincr() {
 	" version --passphrase-command") return ;;
 	esac
 	case "$path" in
-	"") words="init backup restore list show verify compact expire pin unpin drill archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	"") words="init backup restore list show verify check compact expire pin unpin drill archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-get") words="--prefetch --spool --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" check") words="--json --dbname --host --port --username --nagios --repository-only --switch-wal --switch-timeout --max-backup-age --max-archive-age --max-drill-age --max-chain --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" compact") words="--json --dry-run --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" completion") words="bash zsh fish --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" config") words="show --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;

@@ -37,6 +37,7 @@ var errNotArchived = errors.New("not in the archive")
 
 // exitCode maps what a command returned. recovery: the command is archive-get.
 func exitCode(err error, recovery bool) int {
+	var status *statusError
 	var usage *usageError
 	var findings *findingsError
 	var connect *server.ConnectError
@@ -45,6 +46,8 @@ func exitCode(err error, recovery bool) int {
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &status):
+		return status.code
 	case recovery && errors.Is(err, errNotArchived):
 		return exitNotArchived
 	case recovery:
@@ -67,6 +70,11 @@ func exitCode(err error, recovery bool) int {
 		return exitFailed
 	}
 }
+
+// statusError ends the program with a code of its own; everything was said on stdout.
+type statusError struct{ code int }
+
+func (e *statusError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
 // usageError is a mistake in the command line, the environment or the configuration file.
 type usageError struct {

@@ -17,6 +17,7 @@ type grammar struct {
 	List        listCommand        `cmd:"" help:"List the backups of a cluster."`
 	Show        showCommand        `cmd:"" help:"Show one backup."`
 	Verify      verifyCommand      `cmd:"" help:"Prove that backups can be restored, without restoring them."`
+	Check       checkCommand       `cmd:"" help:"Look whether everything is set up so that a restore will work."`
 	Compact     compactCommand     `cmd:"" help:"Turn a chain into one full backup inside the repository."`
 	Expire      expireCommand      `cmd:"" help:"Remove backups that no rule keeps, and the WAL that no backup needs."`
 	Pin         pinCommand         `cmd:"" help:"Keep a backup until it is unpinned."`

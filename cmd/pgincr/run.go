@@ -59,7 +59,9 @@ func (p *program) do(ctx context.Context, args []string) error {
 		parsed.BindTo(ctx, (*context.Context)(nil))
 		err = parsed.Run(p)
 	}
+	var status *statusError
 	switch {
+	case errors.As(err, &status):
 	case errors.Is(err, errNotArchived): // an answer, asked for at the end of every recovery
 		p.log.Info(err.Error())
 	case err != nil:

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -55,4 +56,79 @@ func (s *Server) SummarizedLSN(ctx context.Context) (pg.TimelineID, pg.LSN, erro
 	}
 	at, err := parseLSN(f, lsn)
 	return pg.TimelineID(tli), at, err
+}
+
+// Archiver is pg_stat_archiver. Names are "" and times zero where nothing has happened yet.
+type Archiver struct {
+	Archived   string    // newest archived file
+	ArchivedAt time.Time // when that was
+	Failed     string    // file of the last failure
+	FailedAt   time.Time
+	Failures   int64     // in all
+	Now        time.Time // on the server
+}
+
+// Archiver gives the statistics of the server's archiver.
+func (s *Server) Archiver(ctx context.Context) (a Archiver, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const sql = `SELECT coalesce(last_archived_wal, ''), coalesce(extract(epoch FROM last_archived_time), 0)::text,
+		coalesce(last_failed_wal, ''), coalesce(extract(epoch FROM last_failed_time), 0)::text, failed_count,
+		extract(epoch FROM clock_timestamp())::text FROM pg_stat_archiver`
+	var archived, failed, now string
+	err = s.queryRow(ctx, "pg_stat_archiver", sql, nil, &a.Archived, &archived, &a.Failed, &failed, &a.Failures, &now)
+	for _, t := range []struct {
+		text string
+		to   *time.Time
+	}{{archived, &a.ArchivedAt}, {failed, &a.FailedAt}, {now, &a.Now}} {
+		if err == nil {
+			*t.to, err = parseEpoch(t.text)
+		}
+	}
+	if err != nil {
+		return Archiver{}, fmt.Errorf("server %s: %w", s.label, err)
+	}
+	if a.Archived == "" {
+		a.ArchivedAt = time.Time{}
+	}
+	if a.Failed == "" {
+		a.FailedAt = time.Time{}
+	}
+	return a, nil
+}
+
+// Now gives the server's clock.
+func (s *Server) Now(ctx context.Context) (time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var now string
+	err := s.queryRow(ctx, "clock_timestamp", "SELECT extract(epoch FROM clock_timestamp())::text", nil, &now)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("server %s: %w", s.label, err)
+	}
+	return parseEpoch(now)
+}
+
+// SwitchWAL ends the current segment and gives its name, or that of the one before if nothing was written since.
+func (s *Server) SwitchWAL(ctx context.Context) (segment string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	const f = "pg_switch_wal"
+	var lsn, current string
+	err = s.queryRow(ctx, f, "SELECT "+f+"()::text, pg_walfile_name(pg_current_wal_lsn())", nil, &lsn, &current)
+	if err != nil {
+		return "", fmt.Errorf("server %s: %w", s.label, err)
+	}
+	at, err := parseLSN(f, lsn)
+	if err != nil {
+		return "", err
+	}
+	g := s.info.Geometry
+	tli, _, err := g.ParseWALFileName(current)
+	if err != nil {
+		return "", fmt.Errorf("server %s: %s: %w", s.label, f, err)
+	}
+	// The position is behind the end, or the beginning of the next segment; what pg_walfile_name makes of that
+	// is another thing since PostgreSQL 17.
+	return g.WALFileName(tli, g.SegmentOf(at-1)), nil
 }

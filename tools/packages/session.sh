@@ -33,6 +33,14 @@ for kind in full incremental; do
   as ${command//%i/main}
   as psql -qc "UPDATE t SET text = '$kind' WHERE id % 1000 = 0"
 done
+say "the check and the drill, likewise"
+as psql -qc 'SELECT pg_switch_wal()' >/dev/null
+for kind in drill check; do
+  command=$(sed -n 's/^ExecStart=//p' "/usr/lib/systemd/system/pgincr-$kind@.service")
+  # shellcheck disable=SC2086 # words of a command line
+  as ${command//%i/main}
+done
+as pgincr check
 as pgincr list
 want=$(as psql -Atc 'SELECT count(*), md5(string_agg(id || text, chr(10) ORDER BY id)) FROM t')
 as psql -qc 'SELECT pg_switch_wal()' >/dev/null
