@@ -83,3 +83,9 @@ func TestS3(t *testing.T) {
 		}
 	}
 }
+
+// The whole job on OpenSSH's server.
+func TestSFTP(t *testing.T) {
+	server := storagetest.NewSFTP(t)
+	wholeJob(t, remoteRepo{server.URL(filepath.Join(t.TempDir(), "repo")), nil})
+}

@@ -23,6 +23,7 @@ func start(t testing.TB, addr string, env []string, name string, args ...string)
 	cmd.Env = append(cmd.Environ(), env...)
 	out := new(logBuffer)
 	cmd.Stdout, cmd.Stderr = out, out
+	cmd.WaitDelay = time.Second // children of a server that was killed may hold on to them
 	dieWithParent(cmd)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

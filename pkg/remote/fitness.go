@@ -9,10 +9,21 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
+// rootMaker is a service whose space has to be made once.
+type rootMaker interface {
+	MakeRoot(ctx context.Context) error
+}
+
 // CreateRoot makes certain that the service keeps what a repository rests on, before there is one: that a name
 // is given once, that a version is replaced only by who knows it, and that listings are true at once.
 // Services that ignore conditions exist, and would lose backups without a word.
 func (s *Store) CreateRoot(ctx context.Context) (err error) {
+	if m, ok := s.sv.(rootMaker); ok {
+		err := s.try(ctx, &s.usage.put, m.MakeRoot)
+		if err != nil {
+			return err
+		}
+	}
 	token := newToken()
 	name := "pgincr-probe-" + token
 	key, err := s.key(ctx, name)

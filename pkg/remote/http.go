@@ -26,16 +26,9 @@ const (
 
 // NewTransport makes one, which takes a proxy from the environment as programs do.
 func NewTransport() *Transport {
-	dialer := &net.Dialer{Timeout: dialPatience, KeepAlive: 15 * time.Second}
 	return &Transport{base: &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, addr)
-			if err != nil {
-				return nil, err
-			}
-			return &impatientConn{c}, nil
-		},
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           Dial,
 		TLSHandshakeTimeout:   dialPatience,
 		ResponseHeaderTimeout: stall,
 		IdleConnTimeout:       stall / 2,
@@ -44,6 +37,17 @@ func NewTransport() *Transport {
 		WriteBufferSize:       64 << 10,
 		ReadBufferSize:        64 << 10,
 	}}
+}
+
+// Dial connects. The connection ends when nothing was read or written for a minute while something was
+// to be.
+func Dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: dialPatience, KeepAlive: 15 * time.Second}
+	c, err := dialer.DialContext(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &impatientConn{c}, nil
 }
 
 // RoundTrip does a request.

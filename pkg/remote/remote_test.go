@@ -294,7 +294,8 @@ func TestParseURL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if o := u.Options(); o.Requests != 3 || o.Patience != time.Minute || u.Verify() != nil || u.String() != "s3://bucket/a/b" {
+	if o := u.Options(); o.Requests != 3 || o.Patience != time.Minute || u.Verify() != nil ||
+		u.String() != "s3://bucket/a/b" {
 		t.Errorf("%+v, %v, %s", o, u.Verify(), u)
 	}
 }
