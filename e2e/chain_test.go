@@ -8,18 +8,18 @@ import (
 	"github.com/pgincr/pgincr/internal/pgtest"
 )
 
-// Every link of a chain of one full and five incrementals, taken while pgbench
-// runs and alternating the page map's source, restores to a cluster in which
+// Scenario 32: every link of a chain of one full and six incrementals, taken while pgbench and DDL
+// run and alternating the page map's source, restores to a cluster in which
 // pgbench's sums are equal and every judge of PostgreSQL's finds nothing.
 func TestChainUnderLoad(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		s := newSite(t, install, pgtest.Setting("shared_buffers", "16MB"),
 			pgtest.Setting("autovacuum", "on"), pgtest.Setting("autovacuum_naptime", "1s"))
 		s.pg.Tool("pgbench", "-i", "-s", "5", "-q", "postgres")
-		stop := s.load()
+		stop, stopDDL := s.load(), s.churn()
 		chain := []backup{s.full()}
-		for i := range 5 {
-			source := []string{"wal", "lsn"}[i%2]
+		for i := range 6 {
+			source := []string{"wal", "hash", "lsn"}[i%3]
 			b := s.incremental(source)
 			if b.Parent != chain[i].ID {
 				t.Fatalf("parent of %s is %s, want %s", b.ID, b.Parent, chain[i].ID)
@@ -28,6 +28,7 @@ func TestChainUnderLoad(t *testing.T) {
 			s.pg.Checkpoint()
 		}
 		stop()
+		stopDDL()
 		s.pg.SwitchWAL()
 		for _, b := range chain {
 			t.Run(b.ID+"-"+b.PageMap.Source, func(t *testing.T) {
@@ -43,6 +44,43 @@ func TestChainUnderLoad(t *testing.T) {
 			})
 		}
 	})
+}
+
+// churn makes, rewrites, cuts and drops relations in the background until stop is called.
+func (s *site) churn() (stop func()) {
+	s.t.Helper()
+	session := s.pg.Connect("postgres")
+	ended, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		defer session.Close()
+		for {
+			for _, statement := range []string{
+				`CREATE TABLE churn AS SELECT i AS id, repeat('c', 300) AS pad FROM generate_series(1, 2000) i`,
+				`CREATE INDEX ON churn (id)`, `DELETE FROM churn WHERE id > 500`, `VACUUM churn`,
+				`INSERT INTO churn SELECT i, 'again' FROM generate_series(3001, 4000) i`, `CLUSTER churn USING churn_id_idx`,
+				`TRUNCATE churn`, `INSERT INTO churn SELECT i, 'last' FROM generate_series(1, 700) i`, `REINDEX TABLE churn`,
+				`VACUUM FULL churn`, `DROP TABLE churn`,
+			} {
+				select {
+				case <-ended:
+					done <- nil
+					return
+				default:
+				}
+				if _, err := session.Try(statement); err != nil {
+					done <- err
+					return
+				}
+			}
+		}
+	}()
+	return func() {
+		s.t.Helper()
+		close(ended)
+		if err := <-done; err != nil {
+			s.t.Errorf("DDL under way: %v", err)
+		}
+	}
 }
 
 // checkPgbench compares the sums that every pgbench transaction changes alike.

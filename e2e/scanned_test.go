@@ -32,7 +32,11 @@ func (s *site) sameBytes(b backup) {
 func TestScanOfStandby(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
-		s := newSite(t, install, quiet(), pgtest.Checksums(false), pgtest.Setting("wal_log_hints", "off"))
+		opts := []pgtest.Option{quiet(), pgtest.Checksums(false), pgtest.Setting("wal_log_hints", "off")}
+		if install.Major >= 17 {
+			opts = append(opts, pgtest.Setting("summarize_wal", "on"))
+		}
+		s := newSite(t, install, opts...)
 		s.sql(`CREATE TABLE t AS SELECT i AS id, repeat('x', 100) AS pad FROM generate_series(1, 5000) i`,
 			`CREATE INDEX t_id ON t (id)`, `SELECT count(*) FROM t`)
 		primary, standby := s.pg, s.pg.NewStandby(t)
@@ -64,7 +68,7 @@ func TestScanOfStandby(t *testing.T) {
 				primary.Exec(statement)
 			}
 			replay(step.restartpoint)
-			for _, source := range byPages() {
+			for _, source := range allSources(install.Major) {
 				b := s.incremental(source, "--parent", parent.ID)
 				if (b.StartLSN == parent.StartLSN) == step.restartpoint {
 					t.Errorf("after a restartpoint (%v): from %s, the parent from %s", step.restartpoint, b.StartLSN, parent.StartLSN)
@@ -78,7 +82,7 @@ func TestScanOfStandby(t *testing.T) {
 		standby.Promote()
 		s.sql(`UPDATE t SET pad = 'promoted' WHERE id BETWEEN 3000 AND 3100`, `VACUUM t`)
 		var taken []backup
-		for _, source := range byPages() {
+		for _, source := range allSources(install.Major) {
 			taken = append(taken, s.incremental(source, "--parent", parent.ID))
 		}
 		want := s.reference()
@@ -238,7 +242,7 @@ func (s *site) segments(path string) (blocks []int64) {
 // block, and shrink again, which leaves an empty segment file behind.
 func TestSegmentBoundaries(t *testing.T) {
 	install := pgtest.Newest(t)
-	s := newLonelySite(t, install, quiet())
+	s := newLonelySite(t, install, quiet(), pgtest.Setting("summarize_wal", "on"))
 	tables := map[string]string{}
 	for name, blocks := range map[string]int64{"one": 1, "chunk": 65536, "segment": segmentBlocks} {
 		tables[name] = s.sparseTable(name, blocks)
@@ -247,7 +251,7 @@ func TestSegmentBoundaries(t *testing.T) {
 	parent := s.full()
 	check := func() {
 		t.Helper()
-		for i, source := range byPages() {
+		for i, source := range allSources(install.Major) {
 			b := s.incremental(source, "--parent", parent.ID)
 			dir := s.restore(b.ID)
 			for name, path := range tables {

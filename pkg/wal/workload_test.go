@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -121,7 +122,7 @@ func mixedWorkload(s *walSource) {
 		return fmt.Sprintf(`INSERT INTO t SELECT i, md5(i::text), point(i, i), ARRAY[i, i+1], int4range(i, i+5),
 			to_tsvector('simple', md5(i::text)) FROM generate_series(%d, %d) i`, from, to)
 	}
-	for i, method := range compressions(s.Install) {
+	for i, method := range compressions(s) {
 		ex("SET wal_compression = "+method+"; CHECKPOINT", fill(2000*i+1, 2000*i+2000))
 		ex("CHECKPOINT", "SET wal_compression = "+method+"; UPDATE t SET v = v || 'x' WHERE id % 7 = 0")
 	}
@@ -136,6 +137,9 @@ func mixedWorkload(s *walSource) {
 		`SELECT length(pg_logical_emit_message(true, 'pgincr', repeat('n', 1200000))::text)`)
 	twoPhase(s)
 	aborted(s)
+	benched(s)
+	checked(s)
+	replicated(s)
 	ex("CREATE DATABASE d1", "DROP DATABASE d1")
 	if s.Install.Major >= 15 {
 		ex("CREATE DATABASE d2 STRATEGY file_copy", "CREATE DATABASE d3 STRATEGY wal_log", "DROP DATABASE d2")
@@ -177,20 +181,54 @@ func aborted(s *walSource) {
 	session.Exec("ROLLBACK")
 }
 
-// compressions gives the values of wal_compression that the server knows.
-func compressions(install pgtest.Install) []string {
-	list := []string{"off", "on"}
-	if install.Major < 15 {
-		return list
+// compressions gives the values of wal_compression that the server knows, and says which it should know and does not.
+func compressions(s *walSource) []string {
+	s.t.Helper()
+	if s.Install.Major < 15 {
+		return []string{"off", "on"}
 	}
-	c, err := os.ReadFile(filepath.Join(install.BinDir, "postgres"))
-	if err != nil {
-		return list
-	}
-	for _, lib := range []string{"lz4", "zstd"} {
-		if strings.Contains(string(c), "lib"+lib+".so") {
-			list = append(list, lib)
+	list := strings.Split(s.Query1(`SELECT array_to_string(enumvals, ',') FROM pg_settings
+		WHERE name = 'wal_compression'`), ",")
+	for _, method := range []string{"pglz", "lz4", "zstd"} {
+		if !slices.Contains(list, method) {
+			s.t.Logf("NOT TESTED: %s was built without %s, and compresses no WAL by it", s.Install, method)
 		}
 	}
 	return list
+}
+
+// benched makes the WAL of pgbench, of its tables and of its transactions.
+func benched(s *walSource) {
+	s.t.Helper()
+	s.Tool("pgbench", "-i", "-s", "1", "-q", "postgres")
+	s.Tool("pgbench", "-n", "-c", "2", "-t", "150", "postgres")
+}
+
+// checked makes records that carry the page as it is afterwards, for every resource manager that can.
+func checked(s *walSource) {
+	s.t.Helper()
+	for _, q := range []string{
+		`UPDATE t SET v = v || 'k', a = ARRAY[id] WHERE id % 11 = 0`, `DELETE FROM t WHERE id % 13 = 0`, `VACUUM t`,
+		`SELECT nextval('s')`, `CREATE INDEX checked ON t USING gist (p)`, `DROP INDEX checked`,
+	} {
+		session := s.Connect("postgres")
+		session.Exec("SET wal_consistency_checking = 'all'")
+		session.Exec(q)
+		session.Close()
+	}
+}
+
+// replicated makes records of changes that came from another server: they carry their origin.
+func replicated(s *walSource) {
+	s.t.Helper()
+	session := s.Connect("postgres")
+	defer session.Close()
+	for _, q := range []string{
+		"SELECT pg_replication_origin_create('elsewhere')", "SELECT pg_replication_origin_session_setup('elsewhere')",
+		"INSERT INTO t (id, v) SELECT i, 'origin' FROM generate_series(2000001, 2000300) i", "BEGIN",
+		"SELECT pg_replication_origin_xact_setup('0/1234', now())", "UPDATE t SET v = 'moved' WHERE id % 17 = 0",
+		"SAVEPOINT a", "DELETE FROM t WHERE id > 2000290", "COMMIT", "SELECT pg_replication_origin_session_reset()",
+	} {
+		session.Exec(q)
+	}
 }
