@@ -73,7 +73,7 @@ func TestCrossFinding(t *testing.T) {
 	})
 }
 
-// L12 where numbers cannot be asked for: a database that is dropped, and another that is given its number, by file copy.
+// L12 where numbers cannot be asked for: a database is dropped, and another is given its number, by file copy.
 func TestDatabaseNumberAgain(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		reset, ok := install.Tool("pg_resetwal")
