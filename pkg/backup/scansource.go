@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"iter"
 	"os"
 	"sync"
 	"time"
@@ -42,6 +43,7 @@ func (s *scanSource) changed(ctx context.Context, t *target, f *os.File, from, t
 ) error {
 	rules := s.rules
 	rules.Keep = cold
+	var doubtful pagemap.Set
 	recorded := t.parent.Versions[0].Identity
 	if !pagescan.Continued(recorded, t.identity) {
 		// Another file under the same name may hold pages whose LSNs were written
@@ -56,6 +58,10 @@ func (s *scanSource) changed(ctx context.Context, t *target, f *os.File, from, t
 			return err
 		}
 	}
+	if !rules.HashAll {
+		rules.Doubtful = &doubtful
+	}
+	first := from
 	step := to - from
 	if s.limit != nil {
 		step = limitedScan / pg.BlockNumber(rules.BlockSize)
@@ -67,6 +73,28 @@ func (s *scanSource) changed(ctx context.Context, t *target, f *os.File, from, t
 			return err
 		}
 		// What was read counts, not holes, nor what a truncated file does not have any more.
+		if err := s.limit.wait(ctx, int(stats.Looked)*int(rules.BlockSize)); err != nil {
+			return err
+		}
+	}
+	return s.settle(ctx, t, f, rules, doubtful.Runs(first, to), set)
+}
+
+// settle compares the pages whose LSN says nothing by their hashes.
+func (s *scanSource) settle(ctx context.Context, t *target, f *os.File, rules pagescan.Rules,
+	doubtful iter.Seq2[pg.BlockNumber, pg.BlockNumber], set *pagemap.Set,
+) error {
+	rules.HashAll, rules.Doubtful = true, nil
+	for first, n := range doubtful {
+		hashes, err := t.hashes(ctx)
+		if err != nil {
+			return err
+		}
+		stats, err := rules.Scan(ctx, f, first, first+n, pagescan.Parent{Blocks: t.parentBlocks, Hashes: hashes}, set)
+		s.count(stats)
+		if err != nil {
+			return err
+		}
 		if err := s.limit.wait(ctx, int(stats.Looked)*int(rules.BlockSize)); err != nil {
 			return err
 		}

@@ -269,6 +269,45 @@ func TestCrossAndSummaries(t *testing.T) {
 	})
 }
 
+func TestScanTakesNoCatalogs(t *testing.T) {
+	// Pages as initdb left them have LSNs that say nothing. They are compared, not stored again each time, and
+	// found when they are changed without an LSN.
+	oldestAndNewest(t, func(t *testing.T, install pgtest.Install) {
+		c := install.New(t, pgtest.Checksums(false), pgtest.Setting("wal_keep_size", "1GB"))
+		exec(c, `CREATE TABLE t AS SELECT g AS a FROM generate_series(1, 20000) g`, `CREATE INDEX ON t (a)`)
+		path := c.Query1(`SELECT pg_relation_filepath('pg_description')`)
+		c.Stop(pgtest.Fast)
+		c.Start()
+		w := newWorld(t, c)
+		full := w.full()
+		m := w.incremental(MapLSN)
+		if m.BlocksStored > 60 {
+			t.Errorf("%d of %d blocks stored, though nothing changed", m.BlocksStored, m.BlocksTotal)
+		}
+		c.Stop(pgtest.Fast)
+		name := filepath.Join(c.DataDir, path)
+		b, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lsn := pg.Page(b[:8192]).LSN(); lsn == 0 || lsn >= pg.LSN(16<<20) {
+			t.Fatalf("the first page of pg_description has LSN %s, which says something", lsn)
+		}
+		b[8000] ^= 1
+		if err := os.WriteFile(name, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c.Start()
+		m, err = w.try(func(o *Options) { o.Incremental, o.PageMap, o.Parent = true, MapLSN, full.ID })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := storedPages(t, w.repo, m)[path][0]; !ok || m.PageMap.Source != MapLSN {
+			t.Errorf("by %s: the changed page is stored: %v", m.PageMap.Source, ok)
+		}
+	})
+}
+
 func TestCancelled(t *testing.T) {
 	// A backup that is interrupted on a real server ends backup mode there and leaves nothing.
 	c := pgtest.Newest(t).New(t)

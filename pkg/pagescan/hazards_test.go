@@ -3,6 +3,7 @@ package pagescan
 import (
 	"testing"
 
+	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
@@ -67,6 +68,17 @@ func TestHazards(t *testing.T) {
 				taken, _ := scan(t, r, f, parent)
 				if got, want := len(taken) == 1, c.taken&mode != 0; got != want {
 					t.Errorf("flags %v, hashes %v: taken is %v, want %v", r.CheckFlags, r.HashAll, got, want)
+				}
+				// What is doubtful and differs is taken in the end, what is not doubtful at once.
+				var doubtful pagemap.Set
+				r.Doubtful = &doubtful
+				now, _ := scan(t, r, f, parent)
+				differs := parent.Hashes == nil || len(c.now) == 0 || parent.Hashes[0] != hashes(c.now)[0]
+				if got, want := len(now) == 1 || doubtful.Has(0) && differs, c.taken&mode != 0; got != want {
+					t.Errorf("flags %v, hashes %v: taken in the end is %v, want %v", r.CheckFlags, r.HashAll, got, want)
+				}
+				if doubtful.Has(0) && (r.HashAll || c.now.LSN() >= 16<<20 || c.now.IsNew()) {
+					t.Error("an LSN that says something is doubtful")
 				}
 			}
 		})

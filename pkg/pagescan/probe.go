@@ -109,6 +109,10 @@ func (p *prober) byHeader(blk pg.BlockNumber, lsn, rest uint64) {
 	case rest>>upperShift == 0:
 		p.stats.New++
 	case lsn < lo:
+		if p.Doubtful != nil {
+			p.Doubtful.AddRange(blk, blk+1)
+			return
+		}
 		p.stats.NoLSN++
 	case lsn >= uint64(p.Since):
 		p.stats.LSN++

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/pgincr/pgincr/internal/pagecache"
+	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
@@ -19,7 +20,7 @@ type Rules struct {
 	BlockSize uint32 // bytes in a page
 	// Since is the parent's start position, not its end: the parent was
 	// copied while pages changed. A page is taken when its LSN is at or
-	// after it, when its LSN is too small to be one, and when it was
+	// after it, when its LSN is too small to be one (but see Doubtful), and when it was
 	// never initialised (all zero, or pd_upper zero).
 	Since pg.LSN
 	// SegmentSize is the size of a WAL segment in bytes; LSNs below it are no
@@ -31,6 +32,10 @@ type Rules struct {
 	// HashAll takes a page when, and only when, its hash differs from the
 	// parent's. Every page is read whole.
 	HashAll bool
+	// Doubtful gets the blocks that are initialised and whose LSN is too small to be one, to be
+	// looked at again by HashAll: initdb leaves hundreds of them in every database, and
+	// nobody changes most of them. Nil: they are taken.
+	Doubtful *pagemap.Set
 	// Keep gets what was not in the page cache and is now, to be dropped by someone who first
 	// reads the pages that were taken. For one Scan at a time. Nil: Scan drops it.
 	Keep *[]pagecache.Span
