@@ -98,7 +98,7 @@ func TestDatabaseNumberAgain(t *testing.T) {
 			if before == 5 {
 				t.Fatalf("the database has number %s, want %s", number(), old)
 			}
-			s.sql(`DROP DATABASE x`)
+			s.sql(`DROP DATABASE x`, `VACUUM pg_database`) // 13 looks at dead rows for free numbers as well
 			s.pg.Stop(pgtest.Fast)
 			out, err := pgtest.Command(t.Context(), reset, "-o", strconv.Itoa(first-before), "-D", s.pg.DataDir).CombinedOutput()
 			if err != nil {

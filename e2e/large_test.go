@@ -44,9 +44,9 @@ func TestLargeSegments(t *testing.T) {
 func TestLargeCluster(t *testing.T) {
 	large(t)
 	s := newLonelySite(t, pgtest.Newest(t), pgtest.Setting("max_locks_per_transaction", "256"))
-	path := s.sparseTable("big", 5*segmentBlocks)
-	s.sql(`VACUUM FREEZE big`, `CHECKPOINT`)
-	blocks := s.scatter(path, "big")
+	s.sql(`CREATE TABLE big (id int, pad text)`, `INSERT INTO big VALUES (0, 'first')`, `VACUUM FREEZE big`, `CHECKPOINT`)
+	path := filepath.Join(s.pg.DataDir, s.pg.Query1(`SELECT pg_relation_filepath('big')`))
+	blocks := s.scatter(path, "big", 5)
 	odd := filepath.Join(s.pg.DataDir, "odd-\xff\xfe")
 	s.must(os.WriteFile(odd, []byte("content"), 0o600))
 	pgtest.Chown(t, odd)
@@ -83,12 +83,14 @@ func TestLargeCluster(t *testing.T) {
 	}
 }
 
-// scatter copies the first page of a relation, of one row, into each of its segments, and gives the blocks.
-func (s *site) scatter(path, table string) (blocks []pg.BlockNumber) {
+// scatter makes a relation of one page so many segments long, by holes, copies the page, of one row, into each
+// of them, and gives the blocks.
+func (s *site) scatter(path, table string, segments int64) (blocks []pg.BlockNumber) {
 	s.t.Helper()
 	s.pg.Stop(pgtest.Fast)
 	first, err := os.ReadFile(path)
 	s.must(err)
+	s.stretch(path, segments*segmentBlocks)
 	row := binary.LittleEndian.Uint32(first[24:]) & 0x7fff // lp_off of the first line pointer
 	const within = 9
 	for n := range s.segments(path) {

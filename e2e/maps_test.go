@@ -37,7 +37,7 @@ func noStrays(t *testing.T, cl *pgtest.Cluster) {
 	t.Helper()
 	cl.Checkpoint()
 	known := map[string]bool{}
-	for _, row := range cl.Rows(`SELECT pg_relation_filenode(oid) FROM pg_class WHERE relkind IN ('r', 'i', 't', 'S', 'm')`) {
+	for _, row := range cl.Rows(`SELECT pg_relation_filenode(oid) FROM pg_class WHERE relkind IN ('r', 'i', 't', 'S')`) {
 		known[row[0]] = true
 	}
 	db := cl.Query1(`SELECT oid FROM pg_database WHERE datname = 'postgres'`)
