@@ -23,6 +23,7 @@ _pgincr() {
 		" key remove") path=" key remove" ;;
 		" key rotate") path=" key rotate" ;;
 		" list") path=" list" ;;
+		" mount") path=" mount" ;;
 		" pagemap") path=" pagemap" ;;
 		" pagemap build") path=" pagemap build" ;;
 		" pagemap show") path=" pagemap show" ;;
@@ -259,6 +260,15 @@ _pgincr() {
 	" list --identity") return ;;
 	" list --passphrase-file") return ;;
 	" list --passphrase-command") return ;;
+	" mount --cache") return ;;
+	" mount --repo"|" mount -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" mount --cluster") return ;;
+	" mount --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" mount --jobs"|" mount -j") return ;;
+	" mount --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" mount --identity") return ;;
+	" mount --passphrase-file") return ;;
+	" mount --passphrase-command") return ;;
 	" pagemap --repo"|" pagemap -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" pagemap --cluster") return ;;
 	" pagemap --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -372,7 +382,7 @@ _pgincr() {
 	" version --passphrase-command") return ;;
 	esac
 	case "$path" in
-	"") words="init backup restore list show verify check compact expire pin unpin drill archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	"") words="init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-get") words="--prefetch --spool --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
@@ -393,6 +403,7 @@ _pgincr() {
 	" key remove") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" key rotate") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" list") words="--json --windows --locks --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
+	" mount") words="--allow-other --cache --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" pagemap") words="show build --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" pagemap build") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;
 	" pagemap show") words="--dbname --host --port --username --json --from --to --timeline --pgdata --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --help" ;;

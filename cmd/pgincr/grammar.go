@@ -23,6 +23,7 @@ type grammar struct {
 	Pin         pinCommand         `cmd:"" help:"Keep a backup until it is unpinned."`
 	Unpin       unpinCommand       `cmd:"" help:"Let expire remove a backup again."`
 	Drill       drillCommand       `cmd:"" help:"Rehearse a restore: recover on a scratch server, check, measure, clean up."`
+	Mount       mountCommand       `cmd:"" help:"Show a backup as a read-only data directory, without restoring it."`
 	ArchivePush archivePushCommand `cmd:"" name:"archive-push" help:"Store a WAL file and its page map: for archive_command."`
 	ArchiveGet  archiveGetCommand  `cmd:"" name:"archive-get" help:"Fetch a WAL file: for restore_command."`
 	Key         keyCommand         `cmd:"" help:"Manage the keys of an encrypted cluster."`

@@ -10,6 +10,7 @@ import (
 	"github.com/pgincr/pgincr/pkg/backup"
 	"github.com/pgincr/pgincr/pkg/drill"
 	"github.com/pgincr/pgincr/pkg/keys"
+	"github.com/pgincr/pgincr/pkg/mount"
 	"github.com/pgincr/pgincr/pkg/remote"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/restore"
@@ -32,6 +33,10 @@ func hintFor(err error) string {
 	if errors.As(err, &noPostgres) {
 		return "install the server with its client programs (apt-get install postgresql), " +
 			"or name their directory with --bindir"
+	}
+	var unavailable *mount.UnavailableError
+	if errors.As(err, &unavailable) {
+		return "mounting needs Linux with /dev/fuse, and root or fusermount3 (apt-get install fuse3)"
 	}
 	for _, hint := range []func(error) string{drillHint, serverHint, backupHint, restoreHint, repoHint} {
 		if h := hint(err); h != "" {

@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/pgincr/pgincr/internal/pgtest"
+)
+
+// needFUSE skips a test where nothing can be mounted.
+func needFUSE(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("NOT TESTED: mounting without root needs fusermount3, and overlays root")
+	}
+	f, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("NOT TESTED: there is no FUSE here: %v", err)
+	}
+	_ = f.Close()
+}
+
+// mount shows a backup until the test ends, or unmount is called.
+func (s *site) mount(id string, args ...string) (dir string, unmount func()) {
+	s.t.Helper()
+	dir = pgtest.TempDir(s.t)
+	cmd := exec.Command(pgincr, append([]string{"mount", id, dir, "-R", s.repo}, args...)...)
+	r, w, err := os.Pipe()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var log bytes.Buffer
+	cmd.Stderr = w
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	_ = w.Close()
+	up := make(chan bool, 2)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf, told := make([]byte, 4096), false
+		for {
+			n, err := r.Read(buf)
+			log.Write(buf[:n])
+			if strings.Contains(log.String(), "mounted") && !told {
+				told = true
+				up <- true
+			}
+			if err != nil {
+				up <- false
+				return
+			}
+		}
+	}()
+	if !<-up {
+		<-done
+		_ = cmd.Wait()
+		if strings.Contains(log.String(), "not permitted") {
+			s.t.Skipf("NOT TESTED: mounting is not allowed here: %s", log.String())
+		}
+		s.t.Fatalf("mount: %s", log.String())
+	}
+	ended := false
+	unmount = func() {
+		if ended {
+			return
+		}
+		ended = true
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			s.t.Errorf("mount ended: %v", err)
+		}
+		<-done
+		if there, err := os.ReadDir(dir); err != nil || len(there) > 0 {
+			s.t.Errorf("still mounted: %v", err)
+		}
+	}
+	s.t.Cleanup(unmount)
+	return dir, unmount
+}
+
+// A mounted backup holds what a restored one holds, however it is read, and cannot be written to; with a writable
+// layer above a server starts on it and has all rows.
+func TestMount(t *testing.T) {
+	needFUSE(t)
+	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+		s := newSite(t, install)
+		s.pg.Tool("pgbench", "-i", "-s", "2", "-q", "postgres")
+		space := pgtest.TempDir(t)
+		pgtest.Chown(t, space)
+		s.sql(fmt.Sprintf("CREATE TABLESPACE far LOCATION '%s'", space), "CREATE TABLE away (n int) TABLESPACE far",
+			"INSERT INTO away SELECT generate_series(1, 10000)")
+		s.full()
+		s.pg.Tool("pgbench", "-n", "-t", "200", "postgres")
+		s.sql("UPDATE away SET n = n + 1 WHERE n % 100 = 0")
+		b := s.incremental("auto")
+		want := s.pg.Query1("SELECT sum(abalance) FROM pgbench_accounts")
+		s.pg.Stop(pgtest.Immediate)
+
+		restored := s.restore(b.ID, "--tablespace-root", pgtest.TempDir(t))
+		dir, unmount := s.mount("latest", "--cache", "1")
+		sameFiles(t, restored, dir)
+		if err := os.WriteFile(filepath.Join(dir, "PG_VERSION"), []byte("99\n"), 0o600); !errors.Is(err, syscall.EROFS) {
+			t.Errorf("written to: %v", err)
+		}
+		locks, err := exec.Command(pgincr, "list", "--locks", "-R", s.repo).CombinedOutput()
+		if err != nil || !strings.Contains(string(locks), "using-"+b.ID) {
+			t.Errorf("nobody holds the backup: %v %s", err, locks)
+		}
+		if o := s.run("mount", b.ID, dir); o.code != 1 || !strings.Contains(o.stderr, "not empty") {
+			t.Errorf("mounted over: %d %s", o.code, o.stderr)
+		}
+
+		top := pgtest.TempDir(t)
+		merged := filepath.Join(top, "merged")
+		for _, d := range []string{"upper", "work", "merged"} {
+			if err := os.Mkdir(filepath.Join(top, d), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err = syscall.Mount("overlay", merged, "overlay", 0,
+			fmt.Sprintf("lowerdir=%s,upperdir=%s/upper,workdir=%s/work", dir, top, top))
+		if err != nil {
+			t.Skipf("NOT TESTED: a server on the mounted backup: there is no overlay here: %v", err)
+		}
+		defer func() {
+			if err := syscall.Unmount(merged, 0); err != nil {
+				t.Errorf("unmount: %v", err)
+			}
+			unmount()
+		}()
+		got := s.open(merged)
+		if sum := got.Query1("SELECT sum(abalance) FROM pgbench_accounts"); sum != want {
+			t.Errorf("sum %s, want %s", sum, want)
+		}
+		if n := got.Query1("SELECT count(*) || ' ' || max(n) FROM away"); n != "10000 10001" {
+			t.Errorf("in the tablespace: %s", n)
+		}
+		got.Query1("SELECT count(*) FROM (SELECT pg_switch_wal()) x")
+		got.Amcheck()
+		got.Stop(pgtest.Fast)
+	})
+}
+
+// sameFiles reads every file of a restored directory but those that the restore writes itself in the mounted one,
+// whole and in pieces.
+func sameFiles(t *testing.T, restored, mounted string) {
+	t.Helper()
+	seen := 0
+	err := filepath.WalkDir(restored, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(restored, path)
+		other := filepath.Join(mounted, rel)
+		switch {
+		case rel == "postgresql.auto.conf", rel == "backup_manifest", strings.HasSuffix(rel, ".signal"),
+			strings.HasPrefix(rel, "pg_wal/"):
+			return nil
+		case d.Type()&fs.ModeSymlink != 0:
+			target, err := filepath.EvalSymlinks(path)
+			if err == nil {
+				sameFiles(t, target, other)
+			}
+			return err
+		case d.IsDir():
+			_, err := os.Stat(other)
+			return err
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		got, err := os.ReadFile(other)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(want, got) {
+			t.Errorf("%s differs", rel)
+		}
+		seen++
+		return samePieces(other, want)
+	})
+	if err != nil || seen == 0 {
+		t.Fatalf("%d files: %v", seen, err)
+	}
+}
+
+// samePieces reads at random places.
+func samePieces(path string, want []byte) (err error) {
+	f, err := os.Open(path)
+	if err != nil || len(want) == 0 {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	for range 5 {
+		at := rand.IntN(len(want))
+		buf := make([]byte, min(1+rand.IntN(20000), len(want)-at))
+		if _, err := f.ReadAt(buf, int64(at)); err != nil {
+			return err
+		}
+		if !bytes.Equal(buf, want[at:at+len(buf)]) {
+			return fmt.Errorf("%s: differs at %d", path, at)
+		}
+	}
+	return nil
+}
