@@ -76,8 +76,12 @@ func TestShowPages(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{
-		{"--page", heap + ":4000000"}, {"--page", "base/1/999:0"}, {"--extract", "base/1/999", "-o", out},
-		{"--extract", "base", "-o", out}, {"--extract", "../x", "-o", out}, {"--extract", "/etc/passwd", "-o", out},
+		{"--page", heap + ":4000000"},
+		{"--page", "base/1/999:0"},
+		{"--extract", "base/1/999", "-o", out},
+		{"--extract", "base", "-o", out},
+		{"--extract", "../x", "-o", out},
+		{"--extract", "/etc/passwd", "-o", out},
 	} {
 		if o := s.run(append([]string{"show", incr.ID}, args...)...); o.code != 1 {
 			t.Errorf("%v: exit %d, %s", args, o.code, o.stderr)

@@ -43,6 +43,7 @@ func exitCode(err error, recovery bool) int {
 	var connect *server.ConnectError
 	var option *restore.OptionError
 	var key *repo.KeyError
+	var database *restore.DatabaseError
 	switch {
 	case err == nil:
 		return exitDone
@@ -56,7 +57,7 @@ func exitCode(err error, recovery bool) int {
 		return exitUsage
 	case errors.As(err, &connect) && connect.Cause == server.BadSettings:
 		return exitUsage
-	case errors.As(err, &option), errors.As(err, &key):
+	case errors.As(err, &option), errors.As(err, &key), errors.As(err, &database):
 		return exitUsage
 	case errors.As(err, &findings):
 		return exitFindings

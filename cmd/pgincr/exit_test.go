@@ -32,6 +32,7 @@ func TestExitCodes(t *testing.T) {
 		{"internal", errInternal, 1},
 		{"usage", &usageError{err: errors.New("x")}, 2},
 		{"connection string", &server.ConnectError{Cause: server.BadSettings, Err: errors.New("x")}, 2},
+		{"no such database", &restore.DatabaseError{Backup: "x", Name: "y", Known: []string{"z"}}, 2},
 		{"restore option", &restore.OptionError{Option: "x", Reason: "y"}, 2},
 		{"findings", findings("x"), 3},
 		{"locked", repo.ErrLocked, 4},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -37,7 +38,7 @@ func (p *program) printPlan(r *restore.Result) error {
 			rows = append(rows, "  setting\t"+s.Name+" = "+s.Value)
 		}
 	}
-	return p.printTable(rows)
+	return errors.Join(p.printTable(rows), p.printStandIns(r))
 }
 
 // recoveryText says how the restored server would begin.

@@ -27,6 +27,7 @@ type restoreCommand struct {
 	DiscardWAL        bool         `help:"With --delta: remove WAL that the old data directory has not archived."`
 	DryRun            bool         `help:"Say what would be done and do nothing."`
 	WALDir            string       `name:"waldir" placeholder:"DIR" help:"Another directory for pg_wal."`
+	Database          []string     `sep:"none" placeholder:"NAME" help:"Restore only this database, and templates, postgres and what all share; may be repeated."`
 	Standby           bool         `help:"Set up a standby instead of a primary."`
 	PrimaryConninfo   string       `placeholder:"CONNSTR" help:"Where the standby streams from; passwords belong into ~/.pgpass."`
 
@@ -62,6 +63,8 @@ func (c *restoreCommand) Validate(*kong.Context) error {
 		return errors.New("--target-action: needs a target")
 	case c.DiscardWAL && !c.Delta:
 		return errors.New("--discard-wal: needs --delta")
+	case len(c.Database) > 0 && c.Standby:
+		return errors.New("--database: does not go with --standby")
 	case c.PrimaryConninfo != "" && !c.Standby:
 		return errors.New("--primary-conninfo: needs --standby")
 	case c.Standby && c.TargetAction == "promote":
@@ -136,6 +139,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 		WALDir:              c.WALDir,
 		RestoreCommand:      walRestoreCommand(executable, p.common),
 		TargetOptions:       target,
+		Databases:           c.Database,
 		Standby:             c.Standby,
 		PrimaryConninfo:     c.PrimaryConninfo,
 		PreserveArchiveMode: c.PreserveArchiveMode,
@@ -221,5 +225,18 @@ func (c *restoreCommand) report(p *program, r *restore.Result) error {
 		rows = append(rows, fmt.Sprintf("  %s\t%s", ph.Name,
 			durationText(time.Duration(ph.Seconds*float64(time.Second)))))
 	}
-	return p.printTable(rows)
+	return errors.Join(p.printTable(rows), p.printStandIns(r))
+}
+
+// printStandIns says which databases are empty, and what to do about them.
+func (p *program) printStandIns(r *restore.Result) error {
+	if r.DropSQL == "" {
+		return nil
+	}
+	var names []string
+	for _, d := range r.StandIns {
+		names = append(names, d.Name)
+	}
+	return p.printf("These databases are empty and cannot be used: %s. When the server has recovered, in psql:\n"+
+		"  %s\n  ALTER SYSTEM RESET ignore_invalid_pages;\n", strings.Join(names, ", "), r.DropSQL)
 }

@@ -104,6 +104,11 @@ func showRows(m *repo.Manifest, chain []*repo.Manifest) []string {
 	add("needs WAL", strings.Join(m.WAL.Segments, " "))
 	add("server", fmt.Sprintf("PostgreSQL %s, %s", versionText(m.PGVersion), roleText(m)))
 	add("data directory", m.DataDirectory)
+	var databases []string
+	for _, d := range m.Databases {
+		databases = append(databases, d.Name)
+	}
+	add("databases", strings.Join(databases, ", "))
 	for _, t := range m.Tablespaces {
 		add("tablespace", fmt.Sprintf("%d %s", t.OID, t.Path))
 	}

@@ -177,6 +177,15 @@ func (r *run) finish(ctx context.Context, b *repo.BackupWriter, wal *carrier) er
 	if err := b.PutControl(ctx, raw); err != nil {
 		return err
 	}
+	// Before the end as well: a database that is made later is none that a restore could leave out.
+	databases, err := r.s.Databases(ctx)
+	if err != nil {
+		return err
+	}
+	r.m.Databases = nil
+	for _, d := range databases {
+		r.m.Databases = append(r.m.Databases, repo.Database{OID: d.OID, Name: d.Name, Template: d.Template})
+	}
 	stopped, notices, err := r.s.StopBackup(ctx)
 	if err != nil {
 		return err

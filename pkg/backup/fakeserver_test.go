@@ -118,6 +118,11 @@ func (s *fakeServer) LastArchived(ctx context.Context) (string, int64, error) {
 	return s.archived, 0, s.call(ctx, "LastArchived")
 }
 
+func (s *fakeServer) Databases(ctx context.Context) ([]server.Database, error) {
+	all := []server.Database{{OID: 1, Name: "template1", Template: true}, {OID: 5, Name: "postgres"}}
+	return all, s.call(ctx, "Databases")
+}
+
 func (s *fakeServer) SummarizedLSN(ctx context.Context) (pg.TimelineID, pg.LSN, error) {
 	return s.timeline, s.start, s.call(ctx, "SummarizedLSN")
 }

@@ -18,5 +18,6 @@ type Session interface {
 	AbortBackup(ctx context.Context) error
 	FlushLSN(ctx context.Context) (pg.LSN, error)
 	LastArchived(ctx context.Context) (name string, failed int64, err error)
+	Databases(ctx context.Context) ([]server.Database, error)
 	SummarizedLSN(ctx context.Context) (pg.TimelineID, pg.LSN, error)
 }

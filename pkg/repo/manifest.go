@@ -64,11 +64,13 @@ type Manifest struct {
 	TablespaceMap string              `json:"tablespace_map"`
 	Tablespaces   []pg.TablespaceLink `json:"tablespaces"`
 	DataDirectory string              `json:"data_directory"` // where the server had it
-	Compression   string              `json:"compression"`
-	WAL           WALNeed             `json:"wal"`
-	WALMark       *WALMark            `json:"wal_mark,omitempty"` // nil: it could not be made
-	Objects       []Object            `json:"objects"`
-	Version       string              `json:"pgincr_version"`
+	// Databases are those that there were right before the end, by OID; none in backups that do not tell.
+	Databases   []Database `json:"databases,omitempty"`
+	Compression string     `json:"compression"`
+	WAL         WALNeed    `json:"wal"`
+	WALMark     *WALMark   `json:"wal_mark,omitempty"` // nil: it could not be made
+	Objects     []Object   `json:"objects"`
+	Version     string     `json:"pgincr_version"`
 }
 
 // PageMapResult says where the changed blocks came from.
@@ -106,6 +108,13 @@ type WALMark struct {
 
 // FormatSum writes a checksum as it stands in a manifest.
 func FormatSum(sum uint64) string { return fmt.Sprintf("%0*x", sumDigits, sum) }
+
+// Database is a database of the cluster.
+type Database struct {
+	OID      pg.OID `json:"oid"`
+	Name     string `json:"name"`
+	Template bool   `json:"template"`
+}
 
 // Object is one stored object of the backup except the manifest.
 type Object struct {

@@ -59,9 +59,13 @@ func (m *Manifest) eachPath(change func(string) (string, error)) error {
 	m.Tablespaces = slices.Clone(m.Tablespaces)
 	m.CorruptPages = slices.Clone(m.CorruptPages)
 	m.CrossFindings = slices.Clone(m.CrossFindings)
+	m.Databases = slices.Clone(m.Databases)
 	all := []*string{&m.History, &m.BackupLabel, &m.TablespaceMap, &m.DataDirectory}
 	for i := range m.Tablespaces {
 		all = append(all, &m.Tablespaces[i].Path)
+	}
+	for i := range m.Databases {
+		all = append(all, &m.Databases[i].Name)
 	}
 	for i := range m.CorruptPages {
 		all = append(all, &m.CorruptPages[i].Path)

@@ -57,7 +57,7 @@ func (c *copier) run(ctx context.Context, jobs int) (err error) {
 
 // produce makes directories and links as they come and hands the files to the workers.
 func (c *copier) produce(ctx context.Context, g *errgroup.Group) error {
-	for cf, err := range c.plan.chain.Files(ctx) {
+	for cf, err := range c.plan.standIns.files(ctx, c.plan.chain) {
 		if err != nil {
 			return err
 		}

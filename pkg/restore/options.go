@@ -23,6 +23,8 @@ type Options struct {
 	// repository's archive lacks is no reason to refuse.
 	ForeignWAL bool
 	TargetOptions
+	// Databases, if any, are the names of those that are restored; the others become stand-ins.
+	Databases       []string
 	Standby         bool
 	PrimaryConninfo string
 	// PreserveArchiveMode leaves archive_mode alone. Otherwise it is switched off

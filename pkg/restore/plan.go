@@ -49,6 +49,8 @@ type plan struct {
 	owner  owner
 	usage  map[string]*usage // by the path of the place
 	old    *existing         // in place only
+
+	standIns *standIns // nil: all databases are restored
 }
 
 // newPlan reads all indexes once. It writes nothing.
@@ -58,11 +60,15 @@ func newPlan(ctx context.Context, chain *repo.Chain, o *Options, e *existing) (*
 	if err := p.backup.Geometry.Verify(); err != nil {
 		return nil, fmt.Errorf("backup %s: %w: %w", p.backup.ID, err, repo.ErrCorrupt)
 	}
+	var err error
+	if p.standIns, err = newStandIns(p.backup, o.Databases); err != nil {
+		return nil, err
+	}
 	var links []pg.TablespaceLink
 	// Files are counted by the tablespace link above them; the layout needs all links first.
 	byLink := map[string]*usage{}
 	var guard pathGuard
-	for cf, err := range chain.Files(ctx) {
+	for cf, err := range p.standIns.files(ctx, chain) {
 		if err != nil {
 			return nil, err
 		}
@@ -79,7 +85,6 @@ func newPlan(ctx context.Context, chain *repo.Chain, o *Options, e *existing) (*
 			return nil, fmt.Errorf("backup %s: %s: %w", p.backup.ID, f.Path, err)
 		}
 	}
-	var err error
 	if p.layout, err = newLayout(o, links, e); err != nil {
 		return nil, err
 	}

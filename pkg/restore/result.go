@@ -1,5 +1,7 @@
 package restore
 
+import "github.com/pgincr/pgincr/pkg/repo"
+
 // Result is what restore --json prints.
 type Result struct {
 	Backup       string   `json:"backup"`
@@ -14,6 +16,9 @@ type Result struct {
 	Phases       []Phase  `json:"phases"`
 	Plan         *Plan    `json:"plan,omitempty"` // of a dry run
 	Warnings     []string `json:"warnings"`
+	// StandIns are the databases of which there is nothing but holes. DropSQL drops them, in psql after recovery.
+	StandIns []repo.Database `json:"stand_ins,omitempty"`
+	DropSQL  string          `json:"drop_sql,omitempty"`
 }
 
 // Phase is one step with its duration.

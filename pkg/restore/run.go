@@ -94,6 +94,9 @@ func (o *Options) verify(m *repo.Manifest) error {
 	if o.Target == "" {
 		return &OptionError{"target directory", "is missing"}
 	}
+	if len(o.Databases) > 0 && o.Standby {
+		return &OptionError{"databases", "a standby needs all of them"}
+	}
 	if o.PrimaryConninfo != "" && !o.Standby {
 		return &OptionError{"primary conninfo", "is for a standby"}
 	}
@@ -126,6 +129,9 @@ func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
 	if r.plan, err = newPlan(ctx, chain, &r.o, old); err != nil {
 		return err
 	}
+	if s := r.plan.standIns; s != nil {
+		r.result.StandIns, r.result.DropSQL = s.list, s.dropSQL()
+	}
 	if old == nil {
 		err = r.plan.layout.verifyEmpty()
 	} else {
@@ -156,6 +162,9 @@ func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
 	}
 	if r.recovery, err = newRecovery(m, &r.o, l); err != nil {
 		return err
+	}
+	if r.result.DropSQL != "" {
+		r.recovery.Settings = append(r.recovery.Settings, Setting{ignoreInvalidPages, "on"})
 	}
 	r.result.Recovery = r.recovery
 	if err := r.verifyGoal(ctx); err != nil {
