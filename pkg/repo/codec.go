@@ -39,17 +39,25 @@ const gainShift = 5
 // append compresses raw behind what dst holds and says how it did. The result has room for a
 // tag, so that it can be encrypted where it is.
 func (c *compressor) append(dst, raw []byte) ([]byte, Codec) {
-	dst, codec := c.compress(dst, raw)
+	return c.appendSlices(dst, raw, max(1, len(raw)))
+}
+
+// appendSlices is append with slices of so many bytes that can be decompressed by themselves,
+// where the codec allows it.
+func (c *compressor) appendSlices(dst, raw []byte, slice int) ([]byte, Codec) {
+	dst, codec := c.compress(dst, raw, slice)
 	return slices.Grow(dst, tagSize), codec
 }
 
-func (c *compressor) compress(dst, raw []byte) ([]byte, Codec) {
+func (c *compressor) compress(dst, raw []byte, slice int) ([]byte, Codec) {
 	have := len(dst)
 	most := len(raw) - len(raw)>>gainShift - 1
 	switch c.codec {
 	case CodecNone:
 	case CodecZstd:
-		dst = c.zstd.EncodeAll(raw, dst)
+		for s := range slices.Chunk(raw, slice) {
+			dst = c.zstd.EncodeAll(s, dst)
+		}
 		if n := len(dst) - have; n <= most {
 			return dst, CodecZstd
 		}

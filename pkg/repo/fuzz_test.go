@@ -327,7 +327,7 @@ func FuzzFrame(f *testing.F) {
 		}
 		fr.Pack = 1
 		var got []byte
-		bounded(t, 8<<20+uint64(len(data))*2, func() { got, err = r.readFrame(o, &fr, nil) })
+		bounded(t, 8<<20+uint64(len(data))*2, func() { got, err = r.readFrame(o, &fr, nil, nil) })
 		if err == nil && len(got) != int(raw) || err != nil && !errors.Is(err, ErrCorrupt) {
 			t.Fatalf("%d bytes of %d, %v", len(got), raw, err)
 		}

@@ -42,7 +42,7 @@ func (p *PackWriter) WriteFrame(ctx context.Context, raw []byte, hashes []uint64
 	}
 	f, err := p.write(ctx, len(raw), hashes, func() ([]byte, Codec) {
 		var codec Codec
-		p.frame, codec = p.z.append(p.frame[:frameHeaderSize], raw)
+		p.frame, codec = p.z.appendSlices(p.frame[:frameHeaderSize], raw, p.b.slice(raw, hashes))
 		return p.frame, codec
 	})
 	p.err = err

@@ -112,6 +112,13 @@ func missing(name string, err error) error {
 // ReadFrame gives the uncompressed bytes of a frame, appended to dst[:0], after
 // verifying everything that covers it. Errors are ErrCorrupt with pack and offset.
 func (r *BackupReader) ReadFrame(ctx context.Context, f Frame, dst []byte) ([]byte, error) {
+	return r.read(ctx, &f, dst, nil)
+}
+
+// read reads a frame, or of a frame in slices those that want asks for.
+func (r *BackupReader) read(
+	ctx context.Context, f *Frame, dst []byte, want func(from, to int) bool,
+) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -120,7 +127,7 @@ func (r *BackupReader) ReadFrame(ctx context.Context, f Frame, dst []byte) ([]by
 		return nil, err
 	}
 	defer o.done()
-	dst, err = r.readFrame(o, &f, dst)
+	dst, err = r.readFrame(o, f, dst, want)
 	if err != nil {
 		return nil, fmt.Errorf("%s%s: offset %d: %w", r.prefix, packObject(f.Pack), f.Offset, err)
 	}
@@ -128,7 +135,9 @@ func (r *BackupReader) ReadFrame(ctx context.Context, f Frame, dst []byte) ([]by
 }
 
 // readFrame reads the frame f of the pack o.
-func (r *BackupReader) readFrame(o *cachedObject, f *Frame, dst []byte) ([]byte, error) {
+func (r *BackupReader) readFrame(
+	o *cachedObject, f *Frame, dst []byte, want func(from, to int) bool,
+) ([]byte, error) {
 	if err := f.verifyFrame(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
@@ -142,7 +151,10 @@ func (r *BackupReader) readFrame(o *cachedObject, f *Frame, dst []byte) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	return r.c.d.append(dst, payload, f.Codec, int(f.Raw))
+	if want == nil {
+		return r.c.d.append(dst, payload, f.Codec, int(f.Raw))
+	}
+	return r.c.d.appendSome(dst, payload, f.Codec, int(f.Raw), want)
 }
 
 // PageHashes gives the hashes of a frame's pages, appended to dst[:0].

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -19,16 +20,17 @@ import (
 //
 // Memory: that of its PackWriters, one index block, and 100 bytes for each object.
 type BackupWriter struct {
-	c          *Cluster
-	id         string
-	prefix     string // of all its objects in the store
-	z          Compression
-	packTarget int64
-	packs      atomic.Uint32 // number of the last pack begun
-	envelopes  *enveloper
-	index      *indexWriter // nil before the first entry; used by one goroutine at a time
-	done       bool         // committed
-	unlock     func() error // of LockTaking
+	c           *Cluster
+	id          string
+	prefix      string // of all its objects in the store
+	z           Compression
+	packTarget  int64
+	incremental bool
+	packs       atomic.Uint32 // number of the last pack begun
+	envelopes   *enveloper
+	index       *indexWriter // nil before the first entry; used by one goroutine at a time
+	done        bool         // committed
+	unlock      func() error // of LockTaking
 
 	mu      sync.Mutex
 	objects []Object             // guarded by mu
@@ -89,7 +91,8 @@ func (c *Cluster) createBackup(ctx context.Context, id string, z Compression) (_
 	}
 	return &BackupWriter{
 		c: c, id: id, prefix: prefix, z: z, packTarget: packTarget, unlock: unlock,
-		envelopes: &enveloper{z: z}, open: map[*PackWriter]bool{},
+		incremental: strings.HasSuffix(id, idSuffix(TypeIncremental)),
+		envelopes:   &enveloper{z: z}, open: map[*PackWriter]bool{},
 	}, nil
 }
 

@@ -5,8 +5,9 @@
 // would leave it, a tablespace in the way, a disk that is too small, WAL that is
 // missing. The copy reads the indexes again, as a stream, and puts relation files
 // together part by part in memory, from the frames that supply a block of the part;
-// each part is written in long stretches, once, zero pages stay holes, and nothing is read back. The commit makes everything durable with one
-// flush for each file system and gives global/pg_control its name last.
+// each part is written in long stretches, once, zero pages stay holes, and nothing
+// is read back. The commit makes everything durable with one flush for each file
+// system and gives global/pg_control its name last.
 //
 // The package never starts from, and never leaves, half a restore that
 // PostgreSQL would accept: without global/pg_control it refuses to start.
