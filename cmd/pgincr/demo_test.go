@@ -104,7 +104,7 @@ func TestDemoInterrupted(t *testing.T) {
 // Without PostgreSQL the demo says what is missing where, and how to get it.
 func TestDemoWithoutPostgres(t *testing.T) {
 	r := runHere(t, "demo", "--bindir", t.TempDir())
-	if r.code != exitFailed || !strings.Contains(r.stderr, "has no initdb") ||
+	if r.code != exitFailed || !strings.Contains(r.stderr, "has no postgres") ||
 		!strings.Contains(r.stderr, "hint: install") {
 		t.Errorf("%+v", r)
 	}
