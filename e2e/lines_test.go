@@ -1,7 +1,10 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -123,5 +126,39 @@ func TestRecognised(t *testing.T) {
 			parent = b
 		}
 		s.restoresTo(parent.ID, s.reference())
+	})
+}
+
+// A backup that is restored with its WAL and started without a signal file goes on on the same timeline. It is built on
+// the backup it came from, and on nothing that the first server took later.
+func TestRestoredOnTheSameTimeline(t *testing.T) {
+	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+		t.Parallel()
+		one := newLonelySite(t, install)
+		filled(one)
+		full := one.full()
+		dir := one.restore(full.ID)
+		one.sql(`UPDATE t SET pad = 'of one' WHERE id BETWEEN 100 AND 199`)
+		ofOne := one.incremental("wal")
+		for _, signal := range []string{"recovery.signal", "standby.signal"} {
+			if err := os.Remove(filepath.Join(dir, signal)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatal(err)
+			}
+		}
+		two := one.at(one.open(dir))
+		two.sql(`UPDATE t SET pad = 'of two' WHERE id BETWEEN 300 AND 399`)
+		two.move(3)
+		b := two.incremental("auto", "--parent", full.ID)
+		if b.Timeline != 1 || b.PageMap.Source != "wal" {
+			t.Errorf("%s is on timeline %d, by %s because %q", b.ID, b.Timeline, b.PageMap.Source, b.PageMap.FallbackReason)
+		}
+		two.restoresTo(b.ID, two.reference())
+		for _, source := range []string{"wal", "lsn", "hash"} {
+			two.wantFull("is not the WAL that this server has there", "--parent", ofOne.ID, "--page-map", source)
+		}
+		// Left to itself it finds its own way back, over the other's.
+		if c := two.incremental("auto"); c.Parent == ofOne.ID {
+			t.Errorf("%s is built on %s of the other server", c.ID, c.Parent)
+		}
 	})
 }
