@@ -2,7 +2,7 @@
 SHELL := /bin/bash -o pipefail
 lint := go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build servers test race lint fuzz e2e soak kill-restores large bench demo docs snapshot packages clean help
+.PHONY: build servers test race lint fuzz e2e soak kill-restores damage large bench demo docs snapshot packages clean help
 
 build: ## bin/pgincr, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
@@ -29,8 +29,12 @@ e2e: servers ## the binary against real servers, test by test
 soak: servers ## random histories for 10 minutes (MINUTES=60 for longer)
 	PGINCR_HISTORY_MINUTES=$(or $(MINUTES),10) go test -v -count=1 -timeout 0 -run TestHistories ./e2e
 
-kill-restores: servers ## kill a hundred restores of each kind (KILLS=500 for more)
-	PGINCR_RESTORE_KILLS=$(or $(KILLS),100) go test -v -count=1 -timeout 0 -run TestKilledRestore ./e2e
+kill-restores: servers ## kill a hundred restores of each kind, and compactions (KILLS=500 for more)
+	PGINCR_RESTORE_KILLS=$(or $(KILLS),100) PGINCR_COMPACT_KILLS=$(or $(KILLS),100) \
+		go test -v -count=1 -timeout 0 -run 'TestKilledRestore|TestKilledCompact' ./e2e
+
+damage: ## flip every byte of every object of small repositories
+	PGINCR_DAMAGE=all go test -v -count=1 -timeout 0 -run '^TestDamage$$' ./pkg/restore
 
 large: servers ## WAL segments of 1 GB, 10,000 tables, a table of 5 GB (8 GB of space, mostly holes)
 	PGINCR_LARGE=1 go test -v -count=1 -timeout 0 -run TestLarge ./e2e

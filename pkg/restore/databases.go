@@ -23,8 +23,8 @@ const firstNormalOID = 16384
 // standIns are the databases that are not restored. Their relation files become holes of the same
 // length, so that they cost no space and replay finds the files that it expects. Their PG_VERSION is
 // empty: a server refuses to connect to such a database, instead of crashing over its catalogs, and so it
-// does to copies that replay makes of it. All else of them, and the shared catalogs, come as they are. A database that the
-// backup does not know, because it was made later, is made by replay.
+// does to copies that replay makes of it. All else of them, and the shared catalogs, come as they are. A
+// database that the backup does not know, because it was made later, is made by replay.
 //
 // Replay restores a page from its full image the first time that it changes, so that zeros do for most. Some
 // records change a page without such an image (the all-visible flag without checksums, the buckets of hash

@@ -210,64 +210,6 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// Every byte of every object of a chain matters: one that is flipped, or an object
-// that is missing, is noticed, named, and nothing can be started from what was read before.
-func TestEveryFlipIsNoticed(t *testing.T) {
-	fb, _, manifests, models := faultyChain(t)
-	root := fb.store.String()
-	for _, prefix := range []string{"file://"} {
-		if len(root) > len(prefix) && root[:len(prefix)] == prefix {
-			root = root[len(prefix):]
-		}
-	}
-	dir := filepath.Join(pgtest.TempDir(t), "data")
-	o := Options{Target: dir, Jobs: 2, TablespaceMap: map[string]string{fb.space: dir + "-space"}}
-	try := func(name string, at int) {
-		c, err := repo.OpenCluster(t.Context(), fb.store, "main")
-		if err == nil {
-			var m *repo.Manifest
-			if m, err = c.Backup(t.Context(), manifests[1].ID); err == nil {
-				_, err = Run(t.Context(), c, m, o)
-			}
-		}
-		if err != nil {
-			if !errors.Is(err, repo.ErrCorrupt) && !errors.Is(err, repo.ErrNewer) && !errors.Is(err, repo.ErrNotFound) {
-				t.Errorf("%s, byte %d: %v", name, at, err)
-			}
-			verifyGone(t, dir, dir+"-space")
-			return
-		}
-		// Only what a restore has no need to read may be damaged unnoticed, and the result is right.
-		if err := fb.compare(dir, models[1]); err != nil {
-			t.Errorf("%s, byte %d: not noticed: %v", name, at, err)
-		}
-		must(t, os.RemoveAll(dir), os.RemoveAll(dir+"-space"))
-	}
-	objects := 0
-	must(t, filepath.WalkDir(root, func(p string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := os.ReadFile(p)
-		must(t, err)
-		objects++
-		step := max(1, len(b)/60)
-		for at := 0; at < len(b); at += step {
-			bad := append([]byte(nil), b...)
-			bad[at] ^= 1 << (at % 8)
-			must(t, os.Chmod(p, 0o600), os.WriteFile(p, bad, 0o600))
-			try(p, at)
-		}
-		must(t, os.Remove(p))
-		try(p, -1)
-		must(t, os.WriteFile(p, b, 0o600))
-		return nil
-	}))
-	if objects < 8 {
-		t.Errorf("only %d objects", objects)
-	}
-}
-
 // A full disk is foreseen, and one that fills up nevertheless leaves nothing behind.
 func TestFullDisk(t *testing.T) {
 	if os.Geteuid() != 0 {
