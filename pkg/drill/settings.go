@@ -64,6 +64,7 @@ func (s *scratch) settings(c pg.Control) []restore.Setting {
 		{Name: "max_locks_per_transaction", Value: number(max(c.MaxLocks, 64))},
 		{Name: "shared_buffers", Value: "128MB"},
 		{Name: "huge_pages", Value: "off"},
+		{Name: "dynamic_shared_memory_type", Value: "mmap"}, // /dev/shm is small or closed in containers
 		{Name: "jit", Value: "off"},
 		{Name: "restart_after_crash", Value: "off"},
 		{Name: "lc_messages", Value: "C"}, // consistentMessage is looked for
