@@ -67,7 +67,8 @@ func TestCheckInOrder(t *testing.T) {
 		wantNotOK(t, s.check(0, "--max-drill-age", "1h"), nil)
 		o := s.run("check", "--nagios")
 		if o.code != 0 || !strings.HasPrefix(o.stdout, "PGINCR OK - main: ") ||
-			!strings.Contains(o.stdout, " chain=1;;60 ") || strings.Count(o.stdout, "|") != 1 || strings.Count(o.stdout, "\n") != 1 || o.stderr != "" {
+			!strings.Contains(o.stdout, " chain=1;;60 ") || strings.Count(o.stdout, "|") != 1 ||
+			strings.Count(o.stdout, "\n") != 1 || o.stderr != "" {
 			t.Errorf("exit %d: %s%s", o.code, o.stdout, o.stderr)
 		}
 	})

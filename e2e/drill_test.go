@@ -268,6 +268,10 @@ func TestDrillEncryptedAsRoot(t *testing.T) {
 			t.Errorf("%v in clear: %s", err, b)
 		}
 	}
+	target := filepath.Join(pgtest.TempDir(t), "data")
+	if o := s.ok("restore", "-D", target); !strings.Contains(o.stderr, "its environment has PGINCR_PASSPHRASE") {
+		t.Errorf("nobody says that the server needs the passphrase: %s", o.stderr)
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("only root becomes another user")
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"github.com/pgincr/pgincr/pkg/keys"
@@ -18,6 +19,12 @@ type keyFlags struct {
 	Identity          []string `sep:"none" placeholder:"FILE" env:"PGINCR_IDENTITY" help:"File with a private key to an encrypted cluster: of pgincr key generate, age-keygen or ssh-keygen; may be repeated."`
 	PassphraseFile    string   `placeholder:"FILE" env:"PGINCR_PASSPHRASE_FILE" help:"File with the passphrase of an encrypted cluster; PGINCR_PASSPHRASE is the passphrase itself."`
 	PassphraseCommand string   `placeholder:"COMMAND" env:"PGINCR_PASSPHRASE_COMMAND" help:"Shell command that prints that passphrase."`
+}
+
+// onlyVariable says that none of the flags gives a key, so that it can come from passphraseVariable only.
+func (f keyFlags) onlyVariable() bool {
+	return !slices.ContainsFunc(f.Identity, func(path string) bool { return path != "" }) &&
+		f.PassphraseFile == "" && f.PassphraseCommand == ""
 }
 
 // passphraseVariable holds the passphrase itself. It has no flag, which a process list would show.

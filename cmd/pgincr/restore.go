@@ -155,6 +155,10 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 	if err := p.warnOfCorruptPages(ctx, cluster, m); err != nil {
 		return err
 	}
+	if cluster.Encrypted() && p.common.keyFlags.onlyVariable() {
+		p.log.Warn("the restored server fetches WAL only if its environment has " + passphraseVariable +
+			"; name a file with --passphrase-file or --identity, and restore_command names it, too")
+	}
 	stop := p.watch(ctx, o.Progress.Snapshot)
 	r, err := restore.Run(ctx, cluster, m, o)
 	stop()

@@ -25,7 +25,8 @@ func walOf(ctx context.Context, c *repo.Cluster, all []*repo.Manifest) []Finding
 
 const gapRemedy = "a segment that turns up again can still be stored with pgincr archive-push; otherwise take a backup"
 
-// gapsFinding tells of gaps, but for those that expire leaves between backups. Those in front of the newest window keep nobody from restoring what is newest.
+// gapsFinding tells of gaps, but for those that expire leaves between backups. Those in front of the newest window
+// keep nobody from restoring what is newest.
 func gapsFinding(name string, windows []restore.Window, gaps []restore.Gap) Finding {
 	gaps = slices.DeleteFunc(slices.Clone(gaps), func(g restore.Gap) bool { return g.Expired })
 	var segments uint64
