@@ -89,3 +89,9 @@ func TestSFTP(t *testing.T) {
 	server := storagetest.NewSFTP(t)
 	wholeJob(t, remoteRepo{server.URL(filepath.Join(t.TempDir(), "repo")), nil})
 }
+
+// The whole job on a stand-in for Google Cloud Storage.
+func TestGCS(t *testing.T) {
+	server := storagetest.NewGCS(t)
+	wholeJob(t, remoteRepo{"gs://" + server.Bucket(t) + "/pg", server.Env()})
+}

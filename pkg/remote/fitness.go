@@ -48,10 +48,12 @@ func (s *Store) CreateRoot(ctx context.Context) (err error) {
 	if err := put(nil, PutOptions{Token: newToken()}); !errors.Is(err, repo.ErrExists) {
 		return s.unfit(err, "it gives a name twice")
 	}
-	if err := put(data, PutOptions{Token: token, Replaces: version}); err != nil {
+	old := version
+	data = append(data, token...)
+	if err := put(data, PutOptions{Token: token, Replaces: old}); err != nil {
 		return s.unfit(err, "it does not replace a version")
 	}
-	if err := put(nil, PutOptions{Token: newToken(), Replaces: newToken() + newToken()}); !errors.Is(err, ErrChanged) {
+	if err := put(nil, PutOptions{Token: newToken(), Replaces: old}); !errors.Is(err, ErrChanged) {
 		return s.unfit(err, "it replaces a version that is not there")
 	}
 	return s.verifyProbe(ctx, name, data)

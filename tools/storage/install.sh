@@ -6,6 +6,7 @@
 # DIR is --root, else $PGINCR_STORAGE_ROOT, else /var/cache/pgincr/storage for
 # root and ~/.cache/pgincr/storage for everyone else. It gets
 #   versitygw   an S3 server (go.mod pins the version)
+#   fake-gcs-server  a stand-in for Google Cloud Storage
 #   toxiproxy   a proxy that cuts, delays and throttles connections
 # The first build takes some minutes; what is there already, of the versions
 # that go.mod names, costs nothing. Each appears by one rename.
@@ -19,6 +20,7 @@ die() { say "$@"; exit 1; }
 readonly programs=(
   versitygw=github.com/versity/versitygw/cmd/versitygw
   toxiproxy=github.com/Shopify/toxiproxy/v2/cmd/server
+  fake-gcs-server=github.com/fsouza/fake-gcs-server
 )
 
 main() {
