@@ -29,9 +29,13 @@ type copier struct {
 
 func newCopier(p *plan, t *tree, l *ledger, d *disk, o *Options) *copier {
 	partBytes := max(o.partSize, int(p.backup.Geometry.BlockSize))
+	lent := 2 * o.Jobs // one is written while the next is filled
+	if p.old != nil {
+		lent = o.Jobs
+	}
 	return &copier{
 		plan: p, tree: t, ledger: l, disk: d, progress: o.Progress, partSize: o.partSize,
-		menders: newMenders(o.Jobs), canvases: newCanvases(o.Jobs, partBytes),
+		menders: newMenders(o.Jobs), canvases: newCanvases(lent, partBytes),
 	}
 }
 

@@ -85,21 +85,22 @@ func (v *view) mend(ctx context.Context, out *outFile) error {
 	return nil
 }
 
-// compareChunk is how much is read and compared at a time, so that it is still in the
-// processor's cache when it is looked at.
+// compareChunk is how much is read and compared at a time, always into the same memory, so that it
+// stays in the processor's cache.
 const compareChunk = 256 << 10
 
 // compare reads the part from the file, notes in m.differs which blocks are not what their hashes say,
-// and adds the chunks without such blocks to sum.
+// adds the chunks without such blocks to sum, and puts the others into their places.
 func (v *view) compare(ctx context.Context, m *mender, out *outFile, sum *pg.CRC32CSum) (pg.BlockNumber, error) {
 	m.reset(int(v.part.to - v.part.from))
+	m.grow(compareChunk)
 	from := int64(v.part.from) * v.size
 	differing := pg.BlockNumber(0)
 	for at := int64(0); at < int64(len(v.bytes)); at += compareChunk {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
-		b := v.bytes[at:min(at+compareChunk, int64(len(v.bytes)))]
+		b := m.local[:min(compareChunk, int64(len(v.bytes))-at)]
 		n, err := out.ReadAt(b, from+at)
 		if err != nil && !errors.Is(err, io.EOF) {
 			return 0, err
@@ -114,9 +115,11 @@ func (v *view) compare(ctx context.Context, m *mender, out *outFile, sum *pg.CRC
 				same = false
 			}
 		}
-		if same {
-			sum.Add(from+at, int64(len(b)), pg.CRC32C(b))
+		if !same {
+			copy(v.bytes[at:], b)
+			continue
 		}
+		sum.Add(from+at, int64(len(b)), pg.CRC32C(b))
 	}
 	return differing, nil
 }

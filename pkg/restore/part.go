@@ -13,6 +13,9 @@ import (
 // enough that several fit into memory and that the last file keeps all workers busy to the end.
 const partSize = 8 << 20
 
+// deltaPartSize is that of an in-place restore, which seldom fills much of a part.
+const deltaPartSize = 4 << 20
+
 // part is what one worker does of a file at a time.
 type part struct {
 	// from and to are the first block and the one behind the last; of a plain file both are 0.

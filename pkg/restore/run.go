@@ -77,6 +77,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.partSize == 0 {
 		o.partSize = partSize
+		if o.Delta {
+			o.partSize = deltaPartSize
+		}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
