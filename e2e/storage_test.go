@@ -95,3 +95,23 @@ func TestGCS(t *testing.T) {
 	server := storagetest.NewGCS(t)
 	wholeJob(t, remoteRepo{"gs://" + server.Bucket(t) + "/pg", server.Env()})
 }
+
+// The whole job while the network cuts connections at random places. When it is down altogether, the
+// repository is unreachable, and the end of the archive is never concluded from it.
+func TestS3OverBadNetwork(t *testing.T) {
+	server := storagetest.NewS3(t)
+	proxy := storagetest.NewProxy(t, server.Addr)
+	proxy.Toxic("latency", "downstream", 1, map[string]int{"latency": 2, "jitter": 2})
+	proxy.Toxic("limit_data", "upstream", 0.3, map[string]int{"bytes": 3_000_000})
+	proxy.Toxic("limit_data", "downstream", 0.3, map[string]int{"bytes": 100_000})
+	r := remoteRepo{storagetest.S3URL(proxy.Addr, server.Bucket(t), "pg") + "&timeout=20s", server.Env()}
+	wholeJob(t, r)
+	proxy.Cut()
+	for command, code := range map[string]int{"list": 5, "archive-get 000000010000000000000001 /tmp/none": 200} {
+		cmd := pgtest.Command(t.Context(), pgincr, append(strings.Fields(command), "-R", r.url)...)
+		out, _ := cmd.CombinedOutput() // the exit code says it
+		if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), "cannot be reached") {
+			t.Errorf("%s: exit %d, want %d\n%s", command, got, code, out)
+		}
+	}
+}

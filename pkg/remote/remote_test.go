@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"strings"
@@ -298,4 +299,67 @@ func TestParseURL(t *testing.T) {
 		u.String() != "s3://bucket/a/b" {
 		t.Errorf("%+v, %v, %s", o, u.Verify(), u)
 	}
+}
+
+// Listing backups and planning a restore cost a few requests for each backup of the chain, however many files,
+// packs and WAL segments there are.
+func TestRequestsOfPlanning(t *testing.T) {
+	from, err := repo.OpenStore(t.Context(), "../repo/testdata/golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects, err := from.List(t.Context(), "", true)
+	if err != nil || len(objects) < 20 {
+		t.Fatalf("%d objects, %v", len(objects), err)
+	}
+	m := newMemory()
+	st := remote.NewStore(t.Context(), m, "", remote.Options{})
+	for _, info := range objects {
+		o, err := from.Open(t.Context(), info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(io.NewSectionReader(o, 0, o.Size()))
+		if err := errors.Join(err, o.Close(), put(t, st, info.Name, data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 5000 { // of no concern to a list or a plan
+		m.objects[fmt.Sprintf("main/wal/00000001/%024X", i)] = stored{at: m.now}
+	}
+	requests := func(most int64, f func() error) {
+		t.Helper()
+		before := st.Usage()
+		if err := f(); err != nil {
+			t.Fatal(err)
+		}
+		if n := st.Usage().Requests() - before.Requests(); n > most {
+			t.Errorf("%d requests, want at most %d: %+v", n, most, st.Usage())
+		}
+	}
+	var cluster *repo.Cluster
+	var backups []*repo.Manifest
+	requests(1, func() (err error) {
+		cluster, err = repo.OpenCluster(t.Context(), st, "main")
+		return err
+	})
+	requests(4, func() (err error) { // a listing, and each manifest
+		backups, err = cluster.Backups(t.Context())
+		if len(backups) != 2 {
+			t.Errorf("%d backups", len(backups))
+		}
+		return err
+	})
+	requests(24, func() error { // locks, and for each backup its manifest, a listing and its index
+		chain, err := cluster.OpenChain(t.Context(), backups[1])
+		if err != nil {
+			return err
+		}
+		for _, err := range chain.Files(t.Context()) {
+			if err != nil {
+				return err
+			}
+		}
+		return chain.Close()
+	})
 }
