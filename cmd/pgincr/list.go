@@ -97,7 +97,7 @@ func (p *program) printBackups(backups []*repo.Manifest, pins map[string]*repo.P
 			source += " (fallback)"
 		}
 		rows = append(rows, strings.Join([]string{
-			m.ID, m.Type, orDash(m.Parent), human.Time(m.FinishedAt),
+			m.ID, typeName(m), orDash(m.Parent), human.Time(m.FinishedAt),
 			durationText(m.FinishedAt.Sub(m.StartedAt)), m.StartLSN.String(),
 			percentText(m.BlocksStored, m.BlocksTotal), human.Bytes(m.SizeBytes), human.Bytes(m.StoredBytes),
 			orDash(source), status,

@@ -7,6 +7,14 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
+// typeName says what kind of backup it is, in a word or two.
+func typeName(m *repo.Manifest) string {
+	if m.CompactedFrom != "" {
+		return m.Type + ", compacted"
+	}
+	return m.Type
+}
+
 // typeText says what a backup is and what it is built on.
 func typeText(m *repo.Manifest) string {
 	if m.Parent == "" {
