@@ -211,6 +211,7 @@ func restoreHint(err error) string {
 	var target *restore.TargetError
 	var space *restore.SpaceError
 	var wal *restore.WALError
+	var line *restore.LineError
 	var reach *restore.ReachError
 	var unarchived *restore.UnarchivedError
 	switch {
@@ -220,6 +221,8 @@ func restoreHint(err error) string {
 		return "make room, or choose other places with -D, -T and --waldir"
 	case errors.As(err, &wal):
 		return "a file that turns up again can still be stored with pgincr archive-push; otherwise restore an older backup"
+	case errors.As(err, &line):
+		return "restore a backup of before the other server began to archive there, or one that carries its WAL"
 	case errors.As(err, &unarchived):
 		return "store them first with pgincr archive-push, or give them up with --discard-wal"
 	case errors.As(err, &reach):

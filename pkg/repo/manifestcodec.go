@@ -163,7 +163,8 @@ func (m *Manifest) verifyMark() error {
 		return nil
 	}
 	size := pg.LSN(m.Geometry.WALSegmentSize)
-	if k.From%size != 0 || k.From >= m.StopLSN || m.StopLSN-k.From > markSegments*size {
+	if k.From%size != 0 || k.From >= m.StopLSN || m.StopLSN-k.From > markSegments*size ||
+		k.From < m.StartLSN-m.StartLSN%size {
 		return fmt.Errorf("WAL mark from %s to %s", k.From, m.StopLSN)
 	}
 	if _, err := strconv.ParseUint(k.Sum, 16, 64); err != nil || len(k.Sum) != sumDigits {

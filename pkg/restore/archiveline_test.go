@@ -92,6 +92,62 @@ func TestCarriedAndArchived(t *testing.T) {
 	})
 }
 
+// A backup that relies on the archive is not restored with WAL that another server wrote there.
+func TestArchivedByAnother(t *testing.T) {
+	w := newWorld(t, pgtest.Newest(t))
+	w.pg.Exec(`CREATE TABLE t AS SELECT generate_series(1, 1000) id`)
+	ended := make(chan struct{})
+	var m *repo.Manifest
+	go func() {
+		defer close(ended)
+		m = w.backupBy(w.pg, false, "archive")
+	}()
+	w.pg.Poll("the backup", func() bool {
+		w.push()
+		select {
+		case <-ended:
+			return true
+		default:
+			return false
+		}
+	})
+	if m == nil {
+		t.Fatal("no backup")
+	}
+	g := m.Geometry
+	last := g.WALFileName(1, g.SegmentOf(m.StopLSN-1))
+	content := w.archived(last)
+	at := int(m.StopLSN-1) % int(g.WALSegmentSize)
+	for _, tt := range []struct {
+		name    string
+		at      int
+		foreign bool // WAL is got from elsewhere
+		refused bool
+	}{
+		{"as it was", -1, false, false},
+		{"other WAL before the end", at, false, true},
+		{"other WAL behind the end", at + 1, false, false},
+		{"the archive is not asked", at, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := *w
+			w.t = t
+			b := bytes.Clone(content)
+			if tt.at >= 0 {
+				b[tt.at] ^= 1
+			}
+			w.replace(last, b)
+			o := w.options()
+			o.DryRun, o.ForeignWAL = true, tt.foreign
+			_, err := restore.Run(t.Context(), w.cluster, m, o)
+			var line *restore.LineError
+			if errors.As(err, &line) != tt.refused || (err != nil) != tt.refused {
+				t.Errorf("%v, want a refusal: %v", err, tt.refused)
+			}
+		})
+	}
+}
+
 // object gives the file of an archived segment in the repository.
 func (w *world) object(name string) string {
 	return filepath.Join(w.repoDir, "main", "wal", name[:8], name)

@@ -76,6 +76,16 @@ func (e *WALError) Error() string {
 	return fmt.Sprintf("backup %s: WAL file %s is missing: %s", e.Backup, e.Missing, e.Reason)
 }
 
+// LineError: the archived WAL that a backup needs is not what its server wrote, but another's on the same timeline.
+type LineError struct {
+	Backup string
+	WAL    string // the segment in which the backup ends
+}
+
+func (e *LineError) Error() string {
+	return fmt.Sprintf("backup %s: WAL up to its end, in %s, is another server's in the archive", e.Backup, e.WAL)
+}
+
 // UnarchivedError: an in-place restore would remove WAL that exists nowhere else.
 type UnarchivedError struct {
 	Dir      string

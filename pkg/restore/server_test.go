@@ -95,11 +95,16 @@ func (w *world) switchWAL(c *pgtest.Cluster) {
 // backup takes a backup that carries its WAL.
 func (w *world) backup(c *pgtest.Cluster, incremental bool) *repo.Manifest {
 	w.t.Helper()
+	return w.backupBy(c, incremental, "stream")
+}
+
+func (w *world) backupBy(c *pgtest.Cluster, incremental bool, walMode string) *repo.Manifest {
+	w.t.Helper()
 	s, err := server.Connect(w.t.Context(), server.Config{ConnString: c.DSN("postgres")})
 	must(w.t, err)
 	defer func() { must(w.t, s.Close(context.Background())) }()
 	m, err := backup.Run(w.t.Context(), s, w.cluster, backup.Options{
-		DataDir: c.DataDir, FastCheckpoint: true, Jobs: 2, Version: "test", Clock: time.Now, WAL: "stream",
+		DataDir: c.DataDir, FastCheckpoint: true, Jobs: 2, Version: "test", Clock: time.Now, WAL: walMode,
 		Incremental: incremental, PageMap: backup.MapLSN, Compression: repo.Compression{Codec: repo.CodecZstd},
 	})
 	must(w.t, err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/wal"
 )
 
 // VerifyWALList proves that a manifest lists all WAL from the backup's start to its stop position and, of a backup
@@ -85,5 +86,18 @@ func (p *plan) verifyWAL(ctx context.Context, archive *repo.WALArchive, foreign 
 			}
 		}
 	}
-	return nil
+	return verifyMark(ctx, m, names, archive)
+}
+
+// verifyMark proves that the archived WAL at the end of the backup is that of the server it was taken from.
+func verifyMark(ctx context.Context, m *repo.Manifest, names []string, archive *repo.WALArchive) error {
+	if m.WALMark == nil {
+		return nil
+	}
+	first := m.Geometry.SegmentOf(m.WALMark.From) - m.Geometry.SegmentOf(m.StartLSN)
+	sum, err := wal.SumFiles(ctx, m.Geometry, names[first:], m.WALMark.From, m.StopLSN, archive.Open)
+	if err == nil && repo.FormatSum(sum) != m.WALMark.Sum {
+		err = &LineError{Backup: m.ID, WAL: names[len(names)-1]}
+	}
+	return err
 }

@@ -29,26 +29,47 @@ func InDir(dir string) Opener {
 // byte. from is the begin of a segment. A segment that open does not have is fs.ErrNotExist. Nothing but the
 // address of each segment is verified: sums are there to be compared.
 func Sum(ctx context.Context, g pg.Geometry, h pg.History, from, to pg.LSN, open Opener) (uint64, error) {
+	b := builder{MapRequest: MapRequest{Geometry: g, History: h}}
+	return sum(ctx, g, from, to, func(n pg.SegNo, end pg.LSN) (string, io.ReadCloser, error) {
+		return b.openFirst(ctx, n, end, open)
+	})
+}
+
+// SumFiles is Sum of WAL whose files are known by name, those of the segments from that of from on.
+func SumFiles(ctx context.Context, g pg.Geometry, names []string, from, to pg.LSN, open Opener) (uint64, error) {
+	return sum(ctx, g, from, to, func(pg.SegNo, pg.LSN) (string, io.ReadCloser, error) {
+		if len(names) == 0 {
+			return "", nil, fmt.Errorf("WAL from %s to %s: not all of its segments are named", from, to)
+		}
+		name := names[0]
+		names = names[1:]
+		f, err := open(ctx, name)
+		return name, f, err
+	})
+}
+
+func sum(ctx context.Context, g pg.Geometry, from, to pg.LSN,
+	open func(n pg.SegNo, end pg.LSN) (name string, f io.ReadCloser, err error),
+) (uint64, error) {
 	if from >= to || from != g.SegmentStart(g.SegmentOf(from)) {
 		return 0, fmt.Errorf("WAL from %s to %s: does not begin with a segment", from, to)
 	}
-	sum := xxhash.New()
-	b := builder{MapRequest: MapRequest{Geometry: g, History: h}}
+	all := xxhash.New()
 	for n := g.SegmentOf(from); n <= g.SegmentOf(to-1); n++ {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		end := min(g.SegmentStart(n+1), to)
-		name, f, err := b.openFirst(ctx, n, end, open)
+		name, f, err := open(n, end)
 		if err != nil {
 			return 0, err
 		}
-		err = sumSegment(sum, f, g.SegmentStart(n), end)
+		err = sumSegment(all, f, g.SegmentStart(n), end)
 		if err = errors.Join(err, f.Close()); err != nil {
 			return 0, fmt.Errorf("WAL segment %s: %w", name, err)
 		}
 	}
-	return sum.Sum64(), nil
+	return all.Sum64(), nil
 }
 
 // openFirst opens the first file there is of those that hold segment n up to end.
