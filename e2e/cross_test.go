@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/pgincr/pgincr/internal/pgtest"
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -160,6 +161,28 @@ func TestStandbyRefused(t *testing.T) {
 		got := standby.openAtStop(b.ID)
 		pgtest.CompareTables(t, want, got.TableSums())
 		got.Stop(pgtest.Immediate)
+
+		// The primary archives what the standby's backup needs: the same bytes as in the standby's pg_wal.
+		ended, switched := make(chan struct{}), make(chan error, 1)
+		go func() {
+			var err error
+			for running := true; running && err == nil; time.Sleep(200 * time.Millisecond) {
+				err = primary.TryExec(`SELECT pg_logical_emit_message(true, '', ''), pg_switch_wal()`)
+				select {
+				case <-ended:
+					running = false
+				default:
+				}
+			}
+			switched <- err
+		}()
+		b = standby.incremental("wal", "--parent", b.ID, "--wal", "archive")
+		close(ended)
+		s.must(<-switched)
+		if b.WAL.Mode != "archive" {
+			t.Errorf("the WAL of %s is in mode %s", b.ID, b.WAL.Mode)
+		}
+		standby.openAtStop(b.ID).Stop(pgtest.Immediate)
 
 		before := len(standby.list())
 		cmd := standby.begin("--incremental", "--page-map", "hash")

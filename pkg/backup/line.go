@@ -65,23 +65,29 @@ const tiePatience = 30 * time.Second
 func (c *chooser) fromWAL(ctx context.Context) (*wal.Built, error) {
 	c.lineTried = true
 	built, archived, err := c.built(ctx)
-	if err != nil || c.line.proven {
-		return built, err
+	if err != nil {
+		return nil, err
 	}
-	if archived && c.parent.WALMark != nil {
-		same, err := marked(ctx, c.control.Geometry, c.history, c.parent, c.archive.Open)
-		switch {
-		case ctx.Err() != nil:
-			return nil, context.Cause(ctx)
-		case err != nil:
-			c.line.why += ", and in the archive: " + err.Error()
-		case same:
-			c.line = line{proven: true}
+	if !archived || c.parent.WALMark == nil {
+		if c.line.proven {
 			return built, nil
-		default:
-			c.line.why += ", and the WAL archived there is another"
 		}
+		return nil, &wal.IncompleteError{Reason: c.line.why}
 	}
+	same, err := marked(ctx, c.control.Geometry, c.history, c.parent, c.archive.Open)
+	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case err == nil && same:
+		c.line = line{proven: true}
+		return built, nil
+	case err == nil:
+		return nil, &wal.IncompleteError{Reason: fmt.Sprintf(
+			"the WAL that is archived before the end of backup %s is another server's", c.parent.ID)}
+	case c.line.proven:
+		return built, nil // the archive does not have it, but pg_wal; or may not be read, but for maps
+	}
+	c.line.why += ", and in the archive: " + err.Error()
 	return nil, &wal.IncompleteError{Reason: c.line.why}
 }
 
