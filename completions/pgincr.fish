@@ -184,4 +184,7 @@ complete -c pgincr -l log-format -d 'Messages on stderr as text, json (default: 
 complete -c pgincr -l identity -d 'File with a private key to an encrypted cluster: of pgincr key generate, age-keygen or ssh-keygen; may be repeated.' -x
 complete -c pgincr -l passphrase-file -d 'File with the passphrase of an encrypted cluster; PGINCR_PASSPHRASE is the passphrase itself.' -x
 complete -c pgincr -l passphrase-command -d 'Shell command that prints that passphrase.' -x
+complete -c pgincr -l metrics-file -d 'File for Prometheus\' node exporter that commands which do work replace, *.prom in its textfile directory.' -x
+complete -c pgincr -l hook-before -d 'Shell command that runs before such a command, and keeps it from running by failing.' -x
+complete -c pgincr -l hook-after -d 'Shell command that runs after it, whatever came of it, with the outcome in PGINCR_* variables.' -x
 complete -c pgincr -s '?' -l help -d 'Show help and exit.'

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -126,6 +127,9 @@ func (c *backupCommand) report(p *program, m *repo.Manifest) error {
 		}
 		p.log.Warn("changed page is not in the page map", "path", f.Path, "block", f.Block, "cause", f.Cause)
 	}
+	p.note("BACKUP", m.ID)
+	p.note("TYPE", m.Type)
+	p.note("STORED_BYTES", strconv.FormatInt(m.StoredBytes, 10))
 	var err error
 	switch {
 	case c.JSON:

@@ -78,6 +78,8 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 		f.Message, f.Remedy = oneLine(f.Message), oneLine(f.Remedy)
 	}
 	d.Status = check.Worst(d.Checks)
+	p.note("STATUS", string(d.Status))
+	p.checked = d.Checks
 	if c.Nagios {
 		return errors.Join(p.printNagios(d), nagiosStatus(d.Status))
 	}

@@ -144,6 +144,9 @@ func (c *drillCommand) report(p *program, d *repo.Drill) error {
 	if d == nil {
 		return nil
 	}
+	p.note("BACKUP", d.Backup)
+	p.note("DRILL", d.Result)
+	p.note("RECOVERY_SECONDS", fmt.Sprint(d.RecoverySeconds))
 	for _, w := range d.Warnings {
 		p.log.Warn(w)
 	}

@@ -46,7 +46,12 @@ type commonFlags struct {
 	Verbose   bool       `short:"v" help:"Print more."`
 	LogFormat string     `placeholder:"FORMAT" enum:"text, json" default:"text" help:"Messages on stderr as ${enum} (default: ${default})."`
 	keyFlags  `embed:""`
-	Help      helpFlag `short:"?" help:"Show help and exit."`
+
+	MetricsFile string `placeholder:"FILE" env:"PGINCR_METRICS_FILE" help:"File for Prometheus' node exporter that commands which do work replace, *.prom in its textfile directory."`
+	HookBefore  string `placeholder:"COMMAND" help:"Shell command that runs before such a command, and keeps it from running by failing."`
+	HookAfter   string `placeholder:"COMMAND" help:"Shell command that runs after it, whatever came of it, with the outcome in PGINCR_* variables."`
+
+	Help helpFlag `short:"?" help:"Show help and exit."`
 }
 
 // flagGroups divide the flags in help texts.

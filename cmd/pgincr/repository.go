@@ -43,6 +43,9 @@ func (p *program) openCluster(ctx context.Context) (*repo.Cluster, error) {
 	if errors.Is(err, repo.ErrNotFound) {
 		return nil, &missingClusterError{Repo: st.String(), Cluster: p.common.Cluster}
 	}
+	if err == nil {
+		p.cluster = c
+	}
 	return c, err
 }
 

@@ -204,6 +204,8 @@ func (p *program) warnOfCorruptPages(ctx context.Context, cluster *repo.Cluster,
 
 // report prints the result.
 func (c *restoreCommand) report(p *program, r *restore.Result) error {
+	p.note("BACKUP", r.Backup)
+	p.note("DIRECTORY", r.Target)
 	for _, w := range r.Warnings {
 		p.log.Warn(w)
 	}

@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/pgincr/pgincr/pkg/check"
+	"github.com/pgincr/pgincr/pkg/repo"
 )
 
 // run is the whole program: it parses args, does the command, and gives the exit code of docs/cli.md.
@@ -57,7 +60,7 @@ func (p *program) do(ctx context.Context, args []string) error {
 		err = usageFrom(err)
 	} else {
 		parsed.BindTo(ctx, (*context.Context)(nil))
-		err = parsed.Run(p)
+		err = p.perform(ctx, parsed)
 	}
 	var status *statusError
 	switch {
@@ -125,6 +128,9 @@ type program struct {
 	common         *commonFlags
 	log            *logger
 	clock          func() time.Time
+	cluster        *repo.Cluster   // that was opened last, for metrics
+	results        []string        // for hooks: NAME=value
+	checked        []check.Finding // for metrics
 }
 
 func newProgram(stdout, stderr io.Writer) *program {
