@@ -1,16 +1,12 @@
 package e2e
 
 import (
-	"errors"
 	"maps"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -139,15 +135,15 @@ func TestKilledCompact(t *testing.T) {
 	begin := time.Now()
 	s.ok("compact", last.ID)
 	whole := time.Since(begin)
-	for round, killed := 0, 0; killed < kills; round++ {
+	for round, done := 0, 0; done < kills; round++ {
 		if round == 10*kills {
-			t.Fatalf("only %d of %d were killed on their way", killed, round)
+			t.Fatalf("only %d of %d were killed on their way", done, round)
 		}
 		if err := os.RemoveAll(filepath.Join(s.repo, "main/backups", full)); err != nil {
 			t.Fatal(err)
 		}
 		if s.killCompact(last.ID, whole) {
-			killed++
+			done++
 		}
 		s.ok("verify")
 		s.ok("compact", last.ID)
@@ -165,19 +161,5 @@ func (s *site) killCompact(id string, whole time.Duration) bool {
 	s.t.Helper()
 	cmd := pgtest.Command(s.t.Context(), pgincr, "compact", id, "-q")
 	cmd.Env = append(cmd.Env, "PGINCR_REPO="+s.repo)
-	if err := cmd.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	timer := time.AfterFunc(rand.N(whole), func() { _ = cmd.Process.Kill() })
-	err := cmd.Wait()
-	timer.Stop()
-	var exit *exec.ExitError
-	switch {
-	case err == nil:
-		return false
-	case errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
-		return true
-	}
-	s.t.Fatalf("a compaction that was to be killed: %v", err)
-	return false
+	return killed(s.t, cmd, whole)
 }

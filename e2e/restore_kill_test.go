@@ -113,6 +113,12 @@ func (s *states) kill(t *testing.T, i int, dir string, whole time.Duration) bool
 	t.Helper()
 	cmd := pgtest.Command(t.Context(), pgincr, "restore", s.ids[i], "-D", dir, "--delta", "-q")
 	cmd.Env = append(append(cmd.Env, s.pg.Env()...), "PGINCR_REPO="+s.repo)
+	return killed(t, cmd, whole)
+}
+
+// killed runs a command, kills it after less than so long, and says whether it was on its way.
+func killed(t testing.TB, cmd *exec.Cmd, whole time.Duration) bool {
+	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +132,7 @@ func (s *states) kill(t *testing.T, i int, dir string, whole time.Duration) bool
 	case errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL:
 		return true
 	}
-	t.Fatalf("a restore that was to be killed: %v", err)
+	t.Fatalf("%v, which was to be killed: %v", cmd.Args, err)
 	return false
 }
 

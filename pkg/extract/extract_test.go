@@ -50,7 +50,9 @@ func page(version byte, n pg.BlockNumber) pg.Page {
 }
 
 // add stores a backup in which the blocks of the segment that are given have a new version, or are zeros.
-func add(t *testing.T, c *repo.Cluster, id, parent string, version byte, blocks []pg.BlockNumber, zero []repo.BlockRun) {
+func add(
+	t *testing.T, c *repo.Cluster, id, parent string, version byte, blocks []pg.BlockNumber, zero []repo.BlockRun,
+) {
 	t.Helper()
 	ctx := t.Context()
 	b, err := c.CreateBackup(ctx, id, repo.Compression{Codec: repo.CodecZstd})
