@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
 # Measures the restore of a chain against its floor, a copy of the same data
-# directory, and against pg_combinebackup; and an in-place restore after about one page in a hundred
-# has changed.
+# directory, and against pg_combinebackup and pgBackRest; and an in-place restore after about one page
+# in a hundred has changed.
 #
 # usage: bench/restore.sh        from the top of the tree
 #
 # environment: SCALE pgbench scale (100: 1.6 GB), CHAIN backups in the chain (9), ROWS rows updated
 # between two backups (20000 × scale / 100), RUNS alternating runs (5), JOBS (2),
 # MAJOR of PostgreSQL, 17 or newer (17), BENCH_DIR on the disk to measure (a new directory in
-# /var/tmp), PGINCR_PG_ROOT where tools/postgres/install.sh installed.
+# /var/tmp), PGINCR_PG_ROOT where tools/postgres/install.sh installed, PGBACKREST the program (where
+# it is in the path), which must be 2.54 or newer for 17 and 2.56 for 18. Without it, or where it
+# knows nothing of the server, it is not measured, and that is said.
+# Needs GNU time (Debian's package time).
 #
-# Every side ends with its data on the disk: pgincr and pg_combinebackup sync by
+# Every side ends with its data on the disk: the programs sync by
 # themselves, after the copy there is `sync -f`. The source is in the page cache for all. Printed are the
-# median, minimum and maximum of each and the ratio of the medians to the copy.
+# median, minimum and maximum of the time of each, medians of its CPU (user and system) and of the memory of its
+# largest process, and the ratios of time to the copy and of CPU to pg_combinebackup.
 set -euo pipefail
 umask 022
 
@@ -30,6 +34,7 @@ cleanup() {
   rm -rf "$dir"
 }
 trap cleanup EXIT
+command -v /usr/bin/time >/dev/null || { echo "restore.sh: GNU time is missing" >&2; exit 1; }
 say() { printf '%s\n' "$*" >&2; }
 
 go build -trimpath -o "$dir/pgincr" ./cmd/pgincr
@@ -52,17 +57,39 @@ as "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w start >/dev/null
 as "$bin/pgbench" -i -q -s "$scale" >/dev/null 2>&1
 as "$dir/pgincr" init -D "$dir/data" -q
 
+backrest=${PGBACKREST:-$(command -v pgbackrest || true)}
+rest() { # COMMAND PGDATA OPTION...
+  as "$backrest" "$1" --no-config --stanza=bench --pg1-path="$2" --repo1-path="$dir/backrest" \
+    --lock-path="$dir/lock" --log-path="$dir/lock" --log-level-console=error --log-level-file=off "${@:3}"
+}
+rest_backup() { # TYPE
+  rest backup "$dir/data" --type="$1" --start-fast --no-archive-check --process-max="$jobs" \
+    --pg1-socket-path="$dir" --pg1-port="$PGPORT" --pg1-user="$PGUSER" \
+    --repo1-bundle --repo1-block --compress-type=zst
+}
+if [[ -n $backrest ]]; then
+  as mkdir -p "$dir/backrest" "$dir/lock"
+  if ! rest stanza-create "$dir/data" --no-online >&2; then
+    say "$("$backrest" version) does not serve PostgreSQL $major: not measured"
+    backrest=
+  fi
+else
+  say "pgBackRest is not installed: not measured"
+fi
+
 say "chain of $chain: $rows rows updated at random before each incremental"
 native=()
 for ((i = 1; i <= chain; i++)); do
   if ((i == 1)); then
     as "$dir/pgincr" backup -D "$dir/data" -c fast -j "$jobs" -q
     as "$bin/pg_basebackup" -D "$dir/native$i" -c fast --no-sync
+    [[ -z $backrest ]] || rest_backup full
   else
     as "$bin/psql" -qc "UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid IN
       (SELECT (random() * 100000 * $scale)::int FROM generate_series(1, $rows))"
     as "$dir/pgincr" backup --incremental -D "$dir/data" -c fast -j "$jobs" -q
     as "$bin/pg_basebackup" -D "$dir/native$i" -c fast --no-sync -i "$dir/native$((i - 1))/backup_manifest"
+    [[ -z $backrest ]] || rest_backup incr
   fi
   native+=("$dir/native$i")
 done
@@ -85,20 +112,24 @@ side_chain() { "$dir/pgincr" restore "$id" -D "$dir/out" -j "$jobs" -q; }
 side_full() { "$dir/pgincr" restore "$full" -D "$dir/out" -j "$jobs" -q; }
 side_native() { "$bin/pg_combinebackup" -o "$dir/out" "${native[@]}"; }
 side_inplace() { "$dir/pgincr" restore "$later" -D "$dir/out" --delta -j "$jobs" -q; }
+side_backrest() { mkdir -m 700 "$dir/out" && chown --reference="$dir/data" "$dir/out" && rest restore "$dir/out" --type=none --process-max="$jobs"; }
 sides=(copy chain full inplace native)
+[[ -z $backrest ]] || sides+=(backrest)
 
-declare -A wall cpu
+# What a side is run with: its variables and functions, in a shell of its own.
+script=$(declare -p dir id full later jobs bin native backrest && declare -f as rest && declare -f "${sides[@]/#/side_}")
+declare -A wall cpu mem
 for ((run = 1; run <= runs; run++)); do
   for side in "${sides[@]}"; do
     rm -rf "$dir/out"
     [[ $side != inplace ]] || cp -a "$dir/before" "$dir/out"
     sync -f "$dir"
-    TIMEFORMAT='%R %U %S'
-    t=$({ time as bash -c "$(declare -f "side_$side"); dir='$dir' id='$id' full='$full' later='$later' jobs=$jobs bin='$bin' native=(${native[*]}); side_$side" >&2; } 2>&1 | tail -1)
-    read -r real user sys <<<"$t"
+    /usr/bin/time -o "$dir/time" -f '%e %U %S %M' bash -euc "$script; side_$side" >&2
+    read -r real user sys rss <"$dir/time"
     wall[$side]+="$real "
     cpu[$side]+="$(awk -v a="$user" -v b="$sys" 'BEGIN { print a + b }') "
-    say "run $run: $side ${real}s, CPU ${user}+${sys}s"
+    mem[$side]+="$((rss / 1024)) "
+    say "run $run: $side ${real}s, CPU ${user}+${sys}s, $((rss / 1024)) MiB"
   done
 done
 
@@ -106,9 +137,13 @@ median() { tr ' ' '\n' <<<"$1" | sed '/^$/d' | sort -n | awk '{ v[NR] = $1 } END
 read -r floor _ _ <<<"$(median "${wall[copy]}")"
 printf '%s, %d CPUs, PostgreSQL %s, scale %d, chain of %d, %d jobs, %d runs, %s of data\n\n' \
   "$(uname -sr)" "$(nproc)" "$major" "$scale" "$chain" "$jobs" "$runs" "$(du -sh "$dir/reference" | cut -f1)"
-printf '| side | seconds, median (min–max) | CPU seconds | to the copy |\n|---|---|---|---|\n'
+read -r peer _ _ <<<"$(median "${cpu[native]}")"
+printf '| side | seconds, median (min–max) | to the copy | CPU seconds | to pg_combinebackup | MiB |\n|---|---|---|---|---|---|\n'
 for side in "${sides[@]}"; do
   read -r m lo hi <<<"$(median "${wall[$side]}")"
   read -r c _ _ <<<"$(median "${cpu[$side]}")"
-  printf '| %s | %s (%s–%s) | %s | %s |\n' "$side" "$m" "$lo" "$hi" "$c" "$(awk -v a="$m" -v b="$floor" 'BEGIN { printf "%.2f", a / b }')"
+  read -r r _ _ <<<"$(median "${mem[$side]}")"
+  printf '| %s | %s (%s–%s) | %s | %s | %s | %s |\n' "$side" "$m" "$lo" "$hi" \
+    "$(awk -v a="$m" -v b="$floor" 'BEGIN { printf "%.2f", a / b }')" "$c" \
+    "$(awk -v a="$c" -v b="$peer" 'BEGIN { printf "%.2f", a / b }')" "$r"
 done
