@@ -28,6 +28,7 @@ _pgincr() {
 		" pagemap build") path=" pagemap build" ;;
 		" pagemap show") path=" pagemap show" ;;
 		" pin") path=" pin" ;;
+		" receive-wal") path=" receive-wal" ;;
 		" report") path=" report" ;;
 		" restore") path=" restore" ;;
 		" show") path=" show" ;;
@@ -385,6 +386,24 @@ _pgincr() {
 	" pin --metrics-file") return ;;
 	" pin --hook-before") return ;;
 	" pin --hook-after") return ;;
+	" receive-wal --dbname"|" receive-wal -d") return ;;
+	" receive-wal --host"|" receive-wal -h") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" receive-wal --port"|" receive-wal -p") return ;;
+	" receive-wal --username"|" receive-wal -U") return ;;
+	" receive-wal --slot") return ;;
+	" receive-wal --flush-interval") return ;;
+	" receive-wal --compress"|" receive-wal -Z") return ;;
+	" receive-wal --repo"|" receive-wal -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
+	" receive-wal --cluster") return ;;
+	" receive-wal --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
+	" receive-wal --jobs"|" receive-wal -j") return ;;
+	" receive-wal --log-format") COMPREPLY=($(compgen -W "text json" -- "$cur")); return ;;
+	" receive-wal --identity") return ;;
+	" receive-wal --passphrase-file") return ;;
+	" receive-wal --passphrase-command") return ;;
+	" receive-wal --metrics-file") return ;;
+	" receive-wal --hook-before") return ;;
+	" receive-wal --hook-after") return ;;
 	" report --dbname"|" report -d") return ;;
 	" report --host"|" report -h") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" report --port"|" report -p") return ;;
@@ -476,7 +495,7 @@ _pgincr() {
 	" version --hook-after") return ;;
 	esac
 	case "$path" in
-	"") words="init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
+	"") words="init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" archive-get") words="--prefetch --spool --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
@@ -502,6 +521,7 @@ _pgincr() {
 	" pagemap build") words="--json --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" pagemap show") words="--dbname --host --port --username --json --from --to --timeline --pgdata --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" pin") words="--note --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
+	" receive-wal") words="--dbname --host --port --username --slot --create-slot --flush-interval --after-gap --compress --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" report") words="--dbname --host --port --username --output --changes --relations --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" restore") words="--json --pgdata --tablespace-mapping --tablespace-root --delta --discard-wal --dry-run --waldir --database --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-exclusive --target-action --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" show") words="--json --page --extract --output --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;

@@ -1,6 +1,6 @@
 # fish completion of pgincr, made by "pgincr completion fish"
 complete -c pgincr -f
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a init -d 'Create the repository entry of one cluster.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a init -d 'Create the repository entry of one cluster.'
 complete -c pgincr -n '__fish_seen_subcommand_from init' -s 'd' -l dbname -d 'Database or connection string (default: postgres).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from init' -s 'h' -l host -d 'Host or socket directory.' -x -a '(__fish_complete_directories)'
 complete -c pgincr -n '__fish_seen_subcommand_from init' -s 'p' -l port -d 'Port.' -x
@@ -10,7 +10,7 @@ complete -c pgincr -n '__fish_seen_subcommand_from init' -s 'D' -l pgdata -d 'Da
 complete -c pgincr -n '__fish_seen_subcommand_from init' -l recipient -d 'Encrypt the cluster for this public key, age1… or ssh-…, or for those in a file; may be repeated.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from init' -l backup-recipient -d 'The same for a database host, which takes backups and archives WAL but reads neither; may be repeated.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from init' -l encrypt-passphrase -d 'Encrypt the cluster for the passphrase of --passphrase-file, --passphrase-command or PGINCR_PASSPHRASE.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a backup -d 'Take a full or incremental backup of a running cluster.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a backup -d 'Take a full or incremental backup of a running cluster.'
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'd' -l dbname -d 'Database or connection string (default: postgres).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'h' -l host -d 'Host or socket directory.' -x -a '(__fish_complete_directories)'
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'p' -l port -d 'Port.' -x
@@ -28,7 +28,7 @@ complete -c pgincr -n '__fish_seen_subcommand_from backup' -l wal -d 'Where the 
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -l archive-timeout -d 'How long to wait until the archive has that WAL (default: 1m).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -l verify-checksums -d 'Pages whose checksums are verified: copied, all, off (default: copied).' -x -a 'copied all off'
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -l no-trust-mtime -d 'Look into files even where their times say that nothing was written.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a restore -d 'Write a data directory from a backup and what it is built on.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a restore -d 'Write a data directory from a backup and what it is built on.'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -s 'D' -l pgdata -d 'Directory to write: empty, or with --delta a data directory.' -x -a '(__fish_complete_directories)'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -s 'T' -l tablespace-mapping -d 'Another directory for a tablespace; may be repeated.' -x
@@ -51,19 +51,19 @@ complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target -d 'Recove
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-timeline -d 'Timeline to follow: a number, current or latest.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-exclusive -d 'Stop just before the target, not just after it.'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l target-action -d 'What the server does at the target: pause, promote or shutdown.' -x -a 'pause promote shutdown'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a list -d 'List the backups of a cluster.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a list -d 'List the backups of a cluster.'
 complete -c pgincr -n '__fish_seen_subcommand_from list' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from list' -l windows -d 'List what can be restored, by timeline and WAL position, and the gaps in the archived WAL.'
 complete -c pgincr -n '__fish_seen_subcommand_from list' -l locks -d 'List who takes, reads or removes backups at the moment.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a show -d 'Show one backup.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a show -d 'Show one backup.'
 complete -c pgincr -n '__fish_seen_subcommand_from show' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from show' -l page -d 'Show one page as it is in this backup: base/5/16384:0, or 1663/5/16384_vm:0; the block is that of the fork.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from show' -l extract -d 'Write one file as it is in this backup, base/5/16384 for example, to --output.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from show' -s 'o' -l output -d 'With --extract: file to write, which must not exist.' -x
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a verify -d 'Prove that backups can be restored, without restoring them.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a verify -d 'Prove that backups can be restored, without restoring them.'
 complete -c pgincr -n '__fish_seen_subcommand_from verify' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from verify' -l quick -d 'Do not read packs and WAL: see that all is there, with the right sizes, and readable as far as it must be to find the rest.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a check -d 'Look whether everything is set up so that a restore will work.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a check -d 'Look whether everything is set up so that a restore will work.'
 complete -c pgincr -n '__fish_seen_subcommand_from check' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from check' -s 'd' -l dbname -d 'Database or connection string (default: postgres).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from check' -s 'h' -l host -d 'Host or socket directory.' -x -a '(__fish_complete_directories)'
@@ -77,10 +77,10 @@ complete -c pgincr -n '__fish_seen_subcommand_from check' -l max-backup-age -d '
 complete -c pgincr -n '__fish_seen_subcommand_from check' -l max-archive-age -d 'How long WAL may wait to be archived, 0 for any time (default: 1h).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from check' -l max-drill-age -d 'How old the newest drill may be (default: any age, or none).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from check' -l max-chain -d 'How many backups the newest one\'s chain may have, 0 for any number (default: 60).' -x
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a compact -d 'Turn a chain into one full backup inside the repository.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a compact -d 'Turn a chain into one full backup inside the repository.'
 complete -c pgincr -n '__fish_seen_subcommand_from compact' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from compact' -l dry-run -d 'Say what would be done and do nothing.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a expire -d 'Remove backups that no rule keeps, and the WAL that no backup needs.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a expire -d 'Remove backups that no rule keeps, and the WAL that no backup needs.'
 complete -c pgincr -n '__fish_seen_subcommand_from expire' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from expire' -l keep-full -d 'Keep the newest N full backups and all that is built on them.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from expire' -l keep-days -d 'Keep what is needed to restore any point of the last D days.' -x
@@ -90,10 +90,10 @@ complete -c pgincr -n '__fish_seen_subcommand_from expire' -l keep-monthly -d 'T
 complete -c pgincr -n '__fish_seen_subcommand_from expire' -l wal-days -d 'Keep continuous WAL for the last D days only; older backups stay restorable to their own end.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from expire' -l damaged -d 'Remove backups that cannot be restored, too.'
 complete -c pgincr -n '__fish_seen_subcommand_from expire' -l dry-run -d 'Say what would be done and do nothing.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a pin -d 'Keep a backup until it is unpinned.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a pin -d 'Keep a backup until it is unpinned.'
 complete -c pgincr -n '__fish_seen_subcommand_from pin' -l note -d 'Why, for people.' -x
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a unpin -d 'Let expire remove a backup again.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a drill -d 'Rehearse a restore: recover on a scratch server, check, measure, clean up.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a unpin -d 'Let expire remove a backup again.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a drill -d 'Rehearse a restore: recover on a scratch server, check, measure, clean up.'
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l scratch -d 'Directory to restore to: an empty one, or one to be made (default: a new one in the temporary directory).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l keep -d 'Leave the recovered data directory, stopped, and say how to start it.'
@@ -115,18 +115,28 @@ complete -c pgincr -n '__fish_seen_subcommand_from drill' -l target-name -d 'Rec
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l target -d 'Recover to the earliest consistent point: immediate.' -x -a 'immediate'
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l target-timeline -d 'Timeline to follow: a number, current or latest.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l target-exclusive -d 'Stop just before the target, not just after it.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a mount -d 'Show a backup as a read-only data directory, without restoring it.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a mount -d 'Show a backup as a read-only data directory, without restoring it.'
 complete -c pgincr -n '__fish_seen_subcommand_from mount' -l allow-other -d 'Let other users read, too, as far as the modes of the files allow; always so for root.'
 complete -c pgincr -n '__fish_seen_subcommand_from mount' -l cache -d 'Megabytes of decoded pages that are kept in memory (default: 64).' -x
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a archive-push -d 'Store a WAL file and its page map: for archive_command.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a archive-push -d 'Store a WAL file and its page map: for archive_command.'
 complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -F
 complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -s 'Z' -l compress -d 'Compression: zstd, zstd:1 to zstd:19, lz4 or none (default: zstd).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from archive-push' -l backlog -d 'Files waiting behind this one to store, too, with all workers; 0: none (default: 64).' -x
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a archive-get -d 'Fetch a WAL file: for restore_command.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a archive-get -d 'Fetch a WAL file: for restore_command.'
 complete -c pgincr -n '__fish_seen_subcommand_from archive-get' -F
 complete -c pgincr -n '__fish_seen_subcommand_from archive-get' -l prefetch -d 'WAL segments to fetch ahead, in the background, during recovery; 0: none (default: 8).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from archive-get' -l spool -d 'Where to keep what is fetched ahead (default: pgincr-spool beside %p).' -x
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a key -d 'Manage the keys of an encrypted cluster.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a receive-wal -d 'Stream WAL through a replication slot, instead of an archive_command.'
+complete -c pgincr -n '__fish_seen_subcommand_from receive-wal' -s 'd' -l dbname -d 'Database or connection string (default: postgres).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from receive-wal' -s 'h' -l host -d 'Host or socket directory.' -x -a '(__fish_complete_directories)'
+complete -c pgincr -n '__fish_seen_subcommand_from receive-wal' -s 'p' -l port -d 'Port.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from receive-wal' -s 'U' -l username -d 'Role to connect as.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from receive-wal' -l slot -d 'Replication slot, which keeps WAL on the server while nobody receives it (default: pgincr).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from receive-wal' -l create-slot -d 'Create the slot if it is not there.'
+complete -c pgincr -n '__fish_seen_subcommand_from receive-wal' -l flush-interval -d 'Store what was received of a segment this often: how much a lost server loses (default: 1s).' -x
+complete -c pgincr -n '__fish_seen_subcommand_from receive-wal' -l after-gap -d 'Go on although WAL is gone from the server that the repository does not have.'
+complete -c pgincr -n '__fish_seen_subcommand_from receive-wal' -s 'Z' -l compress -d 'Compression: zstd, zstd:1 to zstd:19, lz4 or none (default: zstd).' -x
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a key -d 'Manage the keys of an encrypted cluster.'
 complete -c pgincr -n '__fish_seen_subcommand_from key; and not __fish_seen_subcommand_from generate list add remove rotate passphrase' -a generate -d 'Make a private key and print its public key.'
 complete -c pgincr -n '__fish_seen_subcommand_from key; and __fish_seen_subcommand_from generate' -s 'o' -l output -d 'File for the private key; it must not exist.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from key; and not __fish_seen_subcommand_from generate list add remove rotate passphrase' -a list -d 'List who has keys to an encrypted cluster.'
@@ -139,7 +149,7 @@ complete -c pgincr -n '__fish_seen_subcommand_from key; and not __fish_seen_subc
 complete -c pgincr -n '__fish_seen_subcommand_from key; and not __fish_seen_subcommand_from generate list add remove rotate passphrase' -a passphrase -d 'Set or replace the passphrase of an encrypted cluster.'
 complete -c pgincr -n '__fish_seen_subcommand_from key; and __fish_seen_subcommand_from passphrase' -l new-passphrase-file -d 'File with the new passphrase.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from key; and __fish_seen_subcommand_from passphrase' -l new-passphrase-command -d 'Shell command that prints the new passphrase.' -x
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a pagemap -d 'Look at page maps, or make those that are missing.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a pagemap -d 'Look at page maps, or make those that are missing.'
 complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and not __fish_seen_subcommand_from show build' -a show -d 'List the stored page maps, or print what one of them or a range of WAL holds.'
 complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -s 'd' -l dbname -d 'Database or connection string (default: postgres).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -s 'h' -l host -d 'Host or socket directory.' -x -a '(__fish_complete_directories)'
@@ -153,7 +163,7 @@ complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subc
 complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from show' -l names -d 'Ask the server for the names of databases and relations; -d, -h, -p and -U on the command line do so, too.'
 complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and not __fish_seen_subcommand_from show build' -a build -d 'Make the page maps that archived WAL segments lack.'
 complete -c pgincr -n '__fish_seen_subcommand_from pagemap; and __fish_seen_subcommand_from build' -l json -d 'Print one JSON document.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a report -d 'Draw the backups of a cluster on one HTML page.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a report -d 'Draw the backups of a cluster on one HTML page.'
 complete -c pgincr -n '__fish_seen_subcommand_from report' -s 'd' -l dbname -d 'Database or connection string (default: postgres).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from report' -s 'h' -l host -d 'Host or socket directory.' -x -a '(__fish_complete_directories)'
 complete -c pgincr -n '__fish_seen_subcommand_from report' -s 'p' -l port -d 'Port.' -x
@@ -162,16 +172,16 @@ complete -c pgincr -n '__fish_seen_subcommand_from report' -s 'o' -l output -d '
 complete -c pgincr -n '__fish_seen_subcommand_from report' -l changes -d 'Newest incremental backups that are searched for what changes most (default: 60).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from report' -l relations -d 'Most relations to show (default: 30).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from report' -l names -d 'Ask the server for the names of databases and relations; -d, -h, -p and -U on the command line do so, too.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a config -d 'Show where the values of flags come from.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a config -d 'Show where the values of flags come from.'
 complete -c pgincr -n '__fish_seen_subcommand_from config; and not __fish_seen_subcommand_from show' -a show -d 'Print the value that each flag has without being given, and where it comes from.'
 complete -c pgincr -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show' -l json -d 'Print one JSON document.'
 complete -c pgincr -n '__fish_seen_subcommand_from config; and __fish_seen_subcommand_from show' -l all -d 'Print flags that have their default or no value, too.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a demo -d 'Show it all on a throwaway cluster: backups under load, restore, comparison.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a demo -d 'Show it all on a throwaway cluster: backups under load, restore, comparison.'
 complete -c pgincr -n '__fish_seen_subcommand_from demo' -l bindir -d 'Directory of PostgreSQL\'s programs (default: where pg_config, PATH or the system\'s packages have them).' -x -a '(__fish_complete_directories)'
 complete -c pgincr -n '__fish_seen_subcommand_from demo' -l scale -d 'Size of the demonstration\'s tables, as of pgbench (default: 10).' -x
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a version -d 'Show the version of pgincr and of the formats it knows.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a version -d 'Show the version of pgincr and of the formats it knows.'
 complete -c pgincr -n '__fish_seen_subcommand_from version' -l json -d 'Print one JSON document.'
-complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get key pagemap report config demo version completion' -a completion -d 'Print the completion script of a shell.'
+complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a completion -d 'Print the completion script of a shell.'
 complete -c pgincr -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c pgincr -s 'R' -l repo -d 'Repository: /path, s3://bucket/prefix, gs://bucket/prefix or sftp://user@host/path (docs/storage.md).' -x -a '(__fish_complete_directories)'
 complete -c pgincr -l cluster -d 'Which cluster in the repository (default: main).' -x

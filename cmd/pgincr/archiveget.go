@@ -69,6 +69,9 @@ func (c *archiveGetCommand) Run(ctx context.Context, p *program) error {
 		c.prefetch(ctx, p, spool)
 		return nil
 	}
+	if errors.Is(err, fs.ErrNotExist) {
+		err = c.getPartial(ctx, p, cluster)
+	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -80,6 +83,20 @@ func (c *archiveGetCommand) Run(ctx context.Context, p *program) error {
 		p.log.Warn("the spool is not empty", "directory", spool.Dir, "reason", err)
 	}
 	return fmt.Errorf("%s: %w", c.File, errNotArchived)
+}
+
+// getPartial hands out what was received of a segment that is not complete, the last one of a timeline.
+func (c *archiveGetCommand) getPartial(ctx context.Context, p *program, cluster *repo.Cluster) error {
+	archive, g := cluster.WAL(repo.Compression{}), cluster.Info.Geometry
+	end, err := wal.GetPartial(ctx, archive, g, c.File, c.Path)
+	if err == nil {
+		p.log.Info("the segment was not received whole", "file", c.File, "bytes", end)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		// Its parts go when it is complete, which may have been a moment ago.
+		return wal.Get(ctx, archive, c.File, c.Path)
+	}
+	return err
 }
 
 // spool gives the spool of the flags. Without --spool, only a recovering server has one: what somebody fetches by hand

@@ -26,6 +26,7 @@ type grammar struct {
 	Mount       mountCommand       `cmd:"" help:"Show a backup as a read-only data directory, without restoring it."`
 	ArchivePush archivePushCommand `cmd:"" name:"archive-push" help:"Store a WAL file and its page map: for archive_command."`
 	ArchiveGet  archiveGetCommand  `cmd:"" name:"archive-get" help:"Fetch a WAL file: for restore_command."`
+	ReceiveWAL  receiveCommand     `cmd:"" name:"receive-wal" help:"Stream WAL through a replication slot, instead of an archive_command."`
 	Key         keyCommand         `cmd:"" help:"Manage the keys of an encrypted cluster."`
 	Pagemap     pagemapCommand     `cmd:"" help:"Look at page maps, or make those that are missing."`
 	Report      reportCommand      `cmd:"" help:"Draw the backups of a cluster on one HTML page."`

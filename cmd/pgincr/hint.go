@@ -11,6 +11,7 @@ import (
 	"github.com/pgincr/pgincr/pkg/drill"
 	"github.com/pgincr/pgincr/pkg/keys"
 	"github.com/pgincr/pgincr/pkg/mount"
+	"github.com/pgincr/pgincr/pkg/receive"
 	"github.com/pgincr/pgincr/pkg/remote"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/restore"
@@ -38,7 +39,7 @@ func hintFor(err error) string {
 	if errors.As(err, &unavailable) {
 		return "mounting needs Linux with /dev/fuse, and root or fusermount3 (apt-get install fuse3)"
 	}
-	for _, hint := range []func(error) string{drillHint, serverHint, backupHint, restoreHint, repoHint} {
+	for _, hint := range []func(error) string{drillHint, receiveHint, serverHint, backupHint, restoreHint, repoHint} {
 		if h := hint(err); h != "" {
 			return h
 		}
@@ -87,6 +88,22 @@ func serverHint(err error) string {
 		return "nothing was stored; take the backup again"
 	case errors.As(err, &query):
 		return query.Hint // the server's own
+	}
+	return ""
+}
+
+// receiveHint covers what keeps WAL from being received.
+func receiveHint(err error) string {
+	var slot *server.SlotError
+	var start *server.StartError
+	var line *receive.LineError
+	switch {
+	case errors.As(err, &slot) && slot.Missing:
+		return "name another with --slot, or have it made with --create-slot"
+	case errors.As(err, &start) && start.Removed:
+		return "store it with pgincr archive-push if somebody has it; otherwise go on with --after-gap and take a backup"
+	case errors.As(err, &line):
+		return "a server that was set back or split off needs a cluster of its own in the repository: --cluster NAME"
 	}
 	return ""
 }

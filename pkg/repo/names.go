@@ -11,6 +11,7 @@ const (
 	backupsPrefix  = "backups/"
 	walPrefix      = "wal/"
 	mapsPrefix     = "maps/"
+	partsPrefix    = "parts/"
 	locksPrefix    = "locks/"
 	pinsPrefix     = "pins/"
 	drillsPrefix   = "drills/"

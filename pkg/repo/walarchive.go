@@ -214,6 +214,19 @@ func (a *WALArchive) PutMap(ctx context.Context, name string, data []byte) error
 	return err
 }
 
+// HasMap says whether a page map is there.
+func (a *WALArchive) HasMap(ctx context.Context, name string) (bool, error) {
+	object, err := a.mapObject(name)
+	if err != nil {
+		return false, err
+	}
+	_, err = a.c.st.Stat(ctx, object)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // GetMap reads a page map, or fails with ErrNotFound.
 func (a *WALArchive) GetMap(ctx context.Context, name string) ([]byte, error) {
 	object, err := a.mapObject(name)

@@ -197,9 +197,27 @@ func (v *walView) reach(ctx context.Context, m *repo.Manifest, h pg.History) (*r
 			}
 		}
 		if !whole {
+			if err := v.received(ctx, g, ranges, n, r); err != nil {
+				return nil, err
+			}
 			return r, v.findLater(ctx, g, h, n, r)
 		}
 	}
+}
+
+// received moves the end to where the parts lead that were received of segment n, which is not complete.
+func (v *walView) received(ctx context.Context, g pg.Geometry, ranges []pg.WALRange, n pg.SegNo, r *reach) error {
+	for i := len(ranges) - 1; v.archive != nil && i >= 0; i-- {
+		end, err := v.archive.PartialEnd(ctx, g.WALFileName(ranges[i].Timeline, n))
+		if err != nil {
+			return err
+		}
+		if end > 0 {
+			r.end = max(r.end, min(g.SegmentStart(n)+pg.LSN(end), ranges[i].End))
+			return nil
+		}
+	}
+	return nil
 }
 
 // findLater looks for WAL of the history behind segment n.

@@ -35,18 +35,24 @@ func Push(ctx context.Context, a Archive, path string) (res PushResult, err erro
 		return res, fmt.Errorf("WAL file: %w", err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	if !pg.IsWALFileName(res.Name) {
+	return PushFrom(ctx, a, res.Name, f)
+}
+
+// PushFrom is Push of what r holds, under a name.
+func PushFrom(ctx context.Context, a Archive, name string, r io.Reader) (res PushResult, err error) {
+	res.Name = name
+	if !pg.IsWALFileName(name) {
 		res.MapReason = "not a WAL segment"
-		return res, put(ctx, a, res.Name, f)
+		return res, put(ctx, a, name, r)
 	}
-	tee := &scanTee{r: f, scanner: newScanner()}
+	tee := &scanTee{r: r, scanner: newScanner()}
 	tee.scanner.reset(0)
-	if err := put(ctx, a, res.Name, tee); err != nil {
+	if err := put(ctx, a, name, tee); err != nil {
 		return res, err
 	}
 	mapCtx, cancel := context.WithTimeout(ctx, mapPatience)
 	defer cancel()
-	if err := tee.storeMap(mapCtx, a, res.Name); err != nil {
+	if err := tee.storeMap(mapCtx, a, name); err != nil {
 		res.MapReason = err.Error()
 		return res, nil
 	}

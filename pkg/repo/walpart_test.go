@@ -1,0 +1,130 @@
+package repo_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/pgincr/pgincr/pkg/repo"
+)
+
+const partial = "000000010000000000000007"
+
+// What is stored of a segment comes out as far as it reaches without a gap, whatever its parts, then zeros.
+func TestParts(t *testing.T) {
+	const size = 1 << 20
+	segment := make([]byte, size)
+	for i := range segment {
+		segment[i] = byte(i>>8) | 1
+	}
+	for _, tt := range []struct {
+		name  string
+		parts [][2]uint32
+		want  int64
+	}{
+		{"one", [][2]uint32{{0, 5000}}, 5000},
+		{"many", [][2]uint32{{0, 100}, {100, 101}, {101, 70000}}, 70000},
+		{"replaced, not all removed", [][2]uint32{{0, 100}, {100, 200}, {0, 300}}, 300},
+		{"overlapping", [][2]uint32{{0, 200}, {100, 250}, {220, 400}}, 400},
+		{"a gap", [][2]uint32{{0, 100}, {101, 200}}, 100},
+		{"whole", [][2]uint32{{0, size}}, size},
+		{"none at the beginning", [][2]uint32{{1, 100}}, 0},
+		{"beyond the segment", [][2]uint32{{0, 100}, {100, size + 1}}, 100},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := newTestCluster(t, newTestStore(t))
+			a := c.WAL(repo.Compression{})
+			for _, b := range tt.parts {
+				data := append(bytes.Clone(segment), 0)[b[0]:b[1]]
+				for range 2 { // the same again is no error
+					must(t, a.PutPart(t.Context(), repo.Part{Segment: partial, Begin: b[0], End: b[1]}, bytes.NewReader(data)))
+				}
+			}
+			var got bytes.Buffer
+			end, err := a.CopyPartial(t.Context(), partial, size, &got)
+			if tt.want == 0 {
+				if !errors.Is(err, repo.ErrNotFound) {
+					t.Errorf("%d, %v", end, err)
+				}
+				return
+			}
+			want := append(bytes.Clone(segment[:tt.want]), make([]byte, size-tt.want)...)
+			if err != nil || end != tt.want || !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("%d bytes, want %d: %v", end, tt.want, err)
+			}
+		})
+	}
+}
+
+// Parts are listed by timeline, removed one by one, and no segment of the archive.
+func TestPartsListed(t *testing.T) {
+	c := newTestCluster(t, newTestStore(t))
+	a := c.WAL(repo.Compression{})
+	parts := []repo.Part{
+		{Segment: partial, Begin: 0, End: 3},
+		{Segment: partial, Begin: 3, End: 6},
+		{Segment: "000000010000000000000008", Begin: 0, End: 3},
+	}
+	for _, p := range append(parts, repo.Part{Segment: "000000020000000000000007", Begin: 0, End: 3}) {
+		must(t, a.PutPart(t.Context(), p, bytes.NewReader([]byte("abc"))))
+	}
+	got, err := a.Parts(t.Context(), 1)
+	if err != nil || !cmp.Equal(got, parts) {
+		t.Errorf("%v, %v", got, err)
+	}
+	must(t, a.RemoveParts(t.Context(), parts[1], parts[2], repo.Part{Segment: partial, Begin: 9, End: 10}))
+	if got, err = a.Parts(t.Context(), 1); err != nil || !cmp.Equal(got, parts[:1]) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if names, err := a.List(t.Context(), 1); err != nil || len(names) > 0 {
+		t.Errorf("in the archive: %v, %v", names, err)
+	}
+	for _, p := range []repo.Part{
+		{Segment: partial, Begin: 3, End: 3}, {Segment: partial, Begin: 4, End: 3},
+		{Segment: partial + ".partial", End: 3}, {Segment: "../../x", End: 3}, {End: 3},
+	} {
+		if err := a.PutPart(t.Context(), p, bytes.NewReader([]byte("abc"))); err == nil {
+			t.Errorf("%v was stored", p)
+		}
+	}
+	if err := a.PutPart(t.Context(), repo.Part{Segment: partial, End: 9}, bytes.NewReader([]byte("abc"))); err == nil {
+		t.Error("a part that is shorter than its name says was stored")
+	}
+	if got, err = a.Parts(t.Context(), 1); err != nil || !cmp.Equal(got, parts[:1]) {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// Every byte of a part is covered by a checksum, and one part does not pass for another.
+func TestFlippedPart(t *testing.T) {
+	st := newTestStore(t)
+	c := newTestCluster(t, st)
+	a := c.WAL(repo.Compression{})
+	data := bytes.Repeat([]byte("ab"), 100)
+	must(t, a.PutPart(t.Context(), repo.Part{Segment: partial, End: 200}, bytes.NewReader(data)))
+	files, err := filepath.Glob(filepath.Join(st.String(), "*", "parts", "00000001", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("%v, %v", files, err)
+	}
+	object, err := os.ReadFile(files[0])
+	must(t, err)
+	for i := range object {
+		damaged := bytes.Clone(object)
+		damaged[i] ^= 1
+		must(t, os.WriteFile(files[0], damaged, 0o600))
+		if end, err := a.CopyPartial(t.Context(), partial, 1<<20, io.Discard); err == nil {
+			t.Fatalf("byte %d of %d flipped: %d bytes came out", i, len(object), end)
+		}
+	}
+	must(t, os.WriteFile(files[0], object, 0o600))
+	moved := filepath.Join(filepath.Dir(files[0]), partial+".00000000-000000C9")
+	must(t, os.Rename(files[0], moved))
+	if _, err := a.CopyPartial(t.Context(), partial, 1<<20, io.Discard); err == nil || errors.Is(err, repo.ErrNotFound) {
+		t.Errorf("under the name of another part: %v", err)
+	}
+}
