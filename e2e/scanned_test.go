@@ -242,6 +242,9 @@ func (s *site) segments(path string) (blocks []int64) {
 // block, and shrink again, which leaves an empty segment file behind.
 func TestSegmentBoundaries(t *testing.T) {
 	install := pgtest.Newest(t)
+	if install.Major < 17 {
+		t.Skip("NOT TESTED: the newest server here has no WAL summaries")
+	}
 	s := newLonelySite(t, install, quiet(), pgtest.Setting("summarize_wal", "on"))
 	tables := map[string]string{}
 	for name, blocks := range map[string]int64{"one": 1, "chunk": 65536, "segment": segmentBlocks} {

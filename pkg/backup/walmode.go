@@ -16,6 +16,8 @@ import (
 type walMode struct {
 	archive  bool // wait for the archive to have it
 	fallback bool // carry it if the archive does not get it in time
+	// unknown: the archiver is on and its statistics know of no file, as after a crash of the server.
+	unknown bool
 }
 
 // chooseWALMode decides between waiting for the archive and carrying. Left to itself it relies on the
@@ -33,7 +35,7 @@ func (r *run) chooseWALMode(ctx context.Context) (walMode, error) {
 	}
 	name, _, err := r.s.LastArchived(ctx)
 	if err != nil || name == "" {
-		return walMode{}, err
+		return walMode{unknown: err == nil}, err
 	}
 	has, err := r.c.WAL(r.o.Compression).Has(ctx, name)
 	if err != nil {

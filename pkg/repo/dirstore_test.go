@@ -53,8 +53,8 @@ func TestOpenStore(t *testing.T) {
 		}
 	}
 	for url, want := range map[string]string{
-		"s3://bucket/prefix": `"s3" is not supported`,
-		"sftp://host/path":   `"sftp" is not supported`,
+		"s3://bucket/prefix": `scheme "s3" is not known`,
+		"sftp://host/path":   `scheme "sftp" is not known`,
 		"file://host/path":   "no host",
 		"file:///p?x=1":      "file:///path",
 		"":                   "no path",
