@@ -52,11 +52,11 @@ func (s *service) Put(ctx context.Context, key string, data []byte, o remote.Put
 // makeTemporary writes a file durably, with the directories that it needs.
 func (s *service) makeTemporary(c *conn, temp string, data []byte) error {
 	f, err := c.OpenFile(temp, os.O_WRONLY|os.O_CREATE)
-	for range 3 { // the directory may be removed as empty before it is used
+	for range 20 { // the directory, and those above it, may be removed as empty before they are used
 		if !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		if err := s.mkdirs(c, path.Dir(temp)); err != nil {
+		if err := s.mkdirs(c, path.Dir(temp)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		f, err = c.OpenFile(temp, os.O_WRONLY|os.O_CREATE)
