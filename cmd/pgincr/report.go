@@ -27,7 +27,7 @@ type reportCommand struct {
 func (*reportCommand) Help() string {
 	return "The page needs nothing but itself: it can be mailed, or kept with a ticket. It shows the chain over time, " +
 		"sizes, change rates, which relations change most and where in them, what can be restored, " +
-		"and gaps in the archived WAL."
+		"gaps in the archived WAL, and drills."
 }
 
 // Validate is called by kong.

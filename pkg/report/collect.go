@@ -16,6 +16,9 @@ type Options struct {
 	Relations   int // most relations to show
 }
 
+// maxDrills bounds the drills on a page.
+const maxDrills = 30
+
 // Collect reads what a page says about a cluster. It costs a listing, a read for each manifest, and the
 // indexes of o.Incremental backups; one that cannot be read is an error, for a page that
 // leaves it out would look better than the repository is.
@@ -26,6 +29,9 @@ func Collect(ctx context.Context, st repo.Store, c *repo.Cluster, o Options) (*D
 		return nil, err
 	}
 	if d.Windows, d.Gaps, err = restore.Windows(ctx, c, d.Backups); err != nil {
+		return nil, err
+	}
+	if d.Drills, err = c.Drills(ctx, maxDrills); err != nil {
 		return nil, err
 	}
 	a := newActivity(c.Info.Geometry)

@@ -21,6 +21,7 @@ type Data struct {
 	// Windows are what can be restored, by timeline and position.
 	Windows []restore.Window
 	Gaps    []restore.Gap
+	Drills  []*repo.Drill // newest first
 }
 
 // Relation is the main fork of a relation and where it changed.

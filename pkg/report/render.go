@@ -22,6 +22,7 @@ var styleCSS string
 func (d *Data) Render(w io.Writer) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"bytes": human.Bytes, "time": human.Time, "source": sourceText, "class": sourceClass,
+		"seconds": secondsText,
 	}).Parse(pageHTML)
 	if err != nil {
 		return fmt.Errorf("report: %w", err)

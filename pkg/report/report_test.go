@@ -52,6 +52,15 @@ func TestRender(t *testing.T) {
 				d.Relations = []Relation{{Blocks: 10, Changed: 3, Stretch: 1, Heat: []uint64{1, 0, 2}}}
 				d.Looked = n
 				d.Gaps = []restore.Gap{{Timeline: 1, First: "000000010000000000000001", Segments: 2}}
+				last := d.Made
+				d.Drills = []*repo.Drill{
+					{
+						Backup: d.Backups[0].ID, Result: repo.DrillFindings, RecoverySeconds: 75.4,
+						Reached: &repo.Reached{LSN: 0x5000028, Timeline: 2, Time: &last},
+						Checks:  []repo.Verdict{{Name: "sql", Result: repo.DrillFindings, Detail: "rows <short> of"}},
+					},
+					{Backup: d.Backups[0].ID, Result: repo.DrillFailed, Error: "disk <short>"},
+				}
 				d.Windows = []restore.Window{{Timeline: 1, From: 1, To: 2, Backup: d.Backups[0].ID}}
 				d.Backups = append(d.Backups, &repo.Manifest{
 					ID: "20260101T000000Z-F", Status: repo.StatusBroken, Warnings: []string{"cut <short>"},
@@ -66,6 +75,10 @@ func TestRender(t *testing.T) {
 				if !strings.Contains(page, m.ID) {
 					t.Fatalf("%s is not on the page", m.ID)
 				}
+			}
+			if n > 0 && (!strings.Contains(page, "1m15s") || !strings.Contains(page, "rows &lt;short") ||
+				!strings.Contains(page, "disk &lt;short")) {
+				t.Error("the drills are not on the page")
 			}
 			for _, never := range []string{"<script", "http://", "https://", "src=", "NaN", "Inf", "a<b>", "<short>"} {
 				if strings.Contains(page, never) {

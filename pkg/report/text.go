@@ -18,3 +18,12 @@ func agoText(d time.Duration) string {
 	}
 	return fmt.Sprintf("%d days", int(d/day))
 }
+
+// secondsText prints a measured time.
+func secondsText(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	if d < time.Minute {
+		return d.Round(100 * time.Millisecond).String()
+	}
+	return d.Round(time.Second).String()
+}
