@@ -38,7 +38,7 @@ type grammar struct {
 
 // commonFlags are accepted by every command.
 type commonFlags struct {
-	Repo      string     `short:"R" placeholder:"URL" env:"PGINCR_REPO" help:"Repository: /path, s3://bucket/prefix, gs://bucket/prefix or sftp://user@host/path (docs/storage.md)."`
+	Repo      string     `short:"R" placeholder:"URL" env:"PGINCR_REPO" help:"Repository: /path, s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix or sftp://user@host/path (docs/storage.md)."`
 	Cluster   string     `placeholder:"NAME" env:"PGINCR_CLUSTER" default:"main" help:"Which cluster in the repository (default: ${default})."`
 	Config    configFile `placeholder:"FILE" env:"PGINCR_CONFIG" help:"Configuration file (YAML). Order: flag, environment, file, default."`
 	Jobs      int        `short:"j" placeholder:"N" env:"PGINCR_JOBS" help:"Parallel workers (default: the number of CPUs)."`

@@ -1,6 +1,6 @@
 // Package remote keeps a repository on a service that is reached over a network: object
 // storage, or a host with SFTP. A Store is a repo.Store on a Service, which does single requests and
-// has a package of its own below this one (s3, gcs, sftp).
+// has a package of its own below this one (s3, gcs, azure, sftp).
 //
 // What is the same for all of them is here: retries with back-off, limits of time and of requests
 // under way (retry.go), objects written in parts while they are made (write.go), reading ahead

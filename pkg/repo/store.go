@@ -111,7 +111,7 @@ func localPath(s string) (string, error) {
 	}
 	if scheme != "file" {
 		return "", fmt.Errorf("repository %s://…: scheme %q is not known; known are "+
-			"paths, file:///path, s3://, gs:// and sftp://", scheme, scheme)
+			"paths, file:///path, s3://, gs://, azblob:// and sftp://", scheme, scheme)
 	}
 	u, err := url.Parse(s)
 	switch {

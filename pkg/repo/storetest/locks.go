@@ -54,7 +54,7 @@ func lockRace(t *testing.T, open func() repo.Store) {
 	for range 8 {
 		st := open()
 		g.Go(func() error {
-			for turns.Load() < 100 {
+			for turns.Load() < 40 {
 				unlock, err := st.Lock(t.Context(), "main/locks/race", "one of many")
 				if errors.Is(err, repo.ErrLocked) {
 					continue
