@@ -54,6 +54,9 @@ func Run(ctx context.Context, c *repo.Cluster, o Options) (err error) {
 		if err == nil || errors.Is(err, context.Canceled) && ctx.Err() != nil {
 			return nil
 		}
+		if errors.Is(err, errGone) {
+			continue
+		}
 		if !r.temporary(err) || ctx.Err() != nil {
 			return err
 		}
@@ -76,8 +79,9 @@ type receiver struct {
 	cluster   *repo.Cluster
 	archive   *repo.WALArchive
 	g         geometry
-	connected bool // once at least
-	progress  bool // something was received in this session
+	connected bool               // once at least
+	progress  bool               // something was received in this session
+	gone      *server.StartError // where the session before could not begin
 }
 
 // LineError: the server is not on the line of history of what was received.

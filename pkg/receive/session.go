@@ -31,24 +31,40 @@ func (r *receiver) session(ctx context.Context) (err error) {
 		}
 	}
 	pos, id, err := r.begin(ctx, s)
+	if err == nil && r.gone != nil {
+		pos, err = r.behindGap(ctx, s, pos, id)
+	}
 	if err != nil {
 		return err
 	}
 	err = r.follow(ctx, s, pos)
 	var start *server.StartError
-	if pos.again && errors.As(err, &start) && start.Removed {
-		pos.at, pos.again = pos.at+pg.LSN(r.g.WALSegmentSize), false
-		err = r.follow(ctx, s, pos)
-	}
-	if r.AfterGap && errors.As(err, &start) && start.Removed {
-		missing := start.At
-		if pos, err = r.first(ctx, s, id); err != nil {
-			return err
-		}
-		r.Log.Warn("WAL is missing in the repository", "from", missing, "to", pos.at)
-		err = r.follow(ctx, s, pos)
+	if r.gone == nil && (pos.again || r.AfterGap) && errors.As(err, &start) && start.Removed {
+		r.gone = start
+		return errGone
 	}
 	return err
+}
+
+// errGone: the server does not have the WAL at which a session began; the next one begins behind it. After this error
+// a connection is of no more use.
+var errGone = errors.New("begins behind WAL that is gone")
+
+// behindGap says where to begin when the WAL at pos is gone from the server.
+func (r *receiver) behindGap(
+	ctx context.Context, s *server.Replication, pos position, id server.Identity,
+) (position, error) {
+	gone := r.gone
+	r.gone = nil
+	if pos.again { // only its page map is missing
+		pos.at, pos.again = pos.at+pg.LSN(r.g.WALSegmentSize), false
+		return pos, nil
+	}
+	pos, err := r.first(ctx, s, id)
+	if err == nil {
+		r.Log.Warn("WAL is missing in the repository", "from", gone.At, "to", pos.at)
+	}
+	return pos, err
 }
 
 // follow streams one timeline after the other.
