@@ -103,6 +103,11 @@ func TestTwins(t *testing.T) {
 
 		// The archive has segments of all the names that two needs, but they are of one.
 		one.move(30)
+		two.sourceRefused(ofOne, "wal", "is not the one that this server has")
+		b := two.incremental("auto", "--parent", ofOne.ID)
+		if b.PageMap.Source != "hash" || !strings.Contains(b.PageMap.FallbackReason, "another server's WAL") {
+			t.Errorf("auto took %s, because %q", b.PageMap.Source, b.PageMap.FallbackReason)
+		}
 		two.refused(two.run("backup", "-D", two.pg.DataDir, "-c", "fast", "--wal", "archive"), 1,
 			"another server's, on the same timeline")
 	})

@@ -15,7 +15,8 @@ import (
 type Tie struct {
 	Compared int    // segments that both have and that are the same
 	Foreign  string // a segment that both have and that differs; "": none
-	// Behind: there was nothing to compare, but will be once the archive gets what is finished in pg_wal.
+	// Behind: there was nothing to compare, but will be once the archive, which reaches up to pg_wal, gets what is
+	// finished there.
 	Behind bool
 }
 
@@ -43,7 +44,7 @@ func Tied(ctx context.Context, req MapRequest) (Tie, error) {
 		}
 	}
 	if newest > last {
-		t.Behind = own < last
+		t.Behind = own < last && own > first && b.archivedUpTo(ctx, own)
 		return t, nil
 	}
 	for n := own; n < newest; n++ {
@@ -66,6 +67,12 @@ func (b *builder) ownSegments(first, last pg.SegNo) (pg.SegNo, error) {
 		}
 	}
 	return first, nil
+}
+
+// archivedUpTo says whether the archive has the segment before n.
+func (b *builder) archivedUpTo(ctx context.Context, n pg.SegNo) bool {
+	f, err := b.Archive.Open(ctx, b.segmentName(n-1))
+	return err == nil && f.Close() == nil
 }
 
 // compare compares a segment in both places, and says whether that told something.
