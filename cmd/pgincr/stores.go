@@ -18,7 +18,9 @@ type storeOpener func(ctx context.Context, url string, env func(string) string) 
 
 // storeOpeners are those of repositories that are reached over a network.
 func storeOpeners() map[string]storeOpener {
-	return map[string]storeOpener{azure.Scheme: azure.Open, gcs.Scheme: gcs.Open, s3.Scheme: s3.Open, sftp.Scheme: sftp.Open}
+	return map[string]storeOpener{
+		azure.Scheme: azure.Open, gcs.Scheme: gcs.Open, s3.Scheme: s3.Open, sftp.Scheme: sftp.Open,
+	}
 }
 
 // openURL opens a repository by the scheme of its URL. A path has none.

@@ -50,7 +50,8 @@ func (s *service) Put(ctx context.Context, key string, data []byte, o remote.Put
 	if err != nil {
 		return "", err
 	}
-	resp, err := c.NewBlockBlobClient(key).Upload(ctx, streaming.NopCloser(bytes.NewReader(data)), &blockblob.UploadOptions{
+	body := streaming.NopCloser(bytes.NewReader(data))
+	resp, err := c.NewBlockBlobClient(key).Upload(ctx, body, &blockblob.UploadOptions{
 		Metadata:                map[string]*string{tokenKey: &o.Token},
 		TransactionalValidation: blob.TransferValidationTypeComputeCRC64(),
 		AccessConditions:        condition(o.Replaces),
