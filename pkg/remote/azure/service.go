@@ -21,7 +21,7 @@ import (
 )
 
 // tokenKey is the metadata that says whose object it is.
-const tokenKey = "pgincrtoken" //nolint:gosec // the name of a key
+const tokenKey = "pgincrtoken"
 
 // Now is the time of the newest answer.
 func (s *service) Now(context.Context) (time.Time, error) {
