@@ -38,8 +38,8 @@ const (
 const flushGrace = 30 * time.Second
 
 // Run receives until ctx is cancelled, then stores what it has and returns nil. A server or a repository that is
-// away is waited for. It fails with repo.ErrLocked while another receiver of the cluster runs, and where trying again cannot
-// help: another cluster or line of history, a missing slot or right, WAL that is gone.
+// away is waited for. It fails with repo.ErrLocked while another receiver of the cluster runs, and where trying
+// again cannot help: another cluster or line of history, a missing slot or right, WAL that is gone.
 func Run(ctx context.Context, c *repo.Cluster, o Options) (err error) {
 	unlock, err := c.Lock(ctx, LockName)
 	if err != nil {

@@ -85,8 +85,11 @@ func TestPartsListed(t *testing.T) {
 		t.Errorf("in the archive: %v, %v", names, err)
 	}
 	for _, p := range []repo.Part{
-		{Segment: partial, Begin: 3, End: 3}, {Segment: partial, Begin: 4, End: 3},
-		{Segment: partial + ".partial", End: 3}, {Segment: "../../x", End: 3}, {End: 3},
+		{Segment: partial, Begin: 3, End: 3},
+		{Segment: partial, Begin: 4, End: 3},
+		{Segment: partial + ".partial", End: 3},
+		{Segment: "../../x", End: 3},
+		{End: 3},
 	} {
 		if err := a.PutPart(t.Context(), p, bytes.NewReader([]byte("abc"))); err == nil {
 			t.Errorf("%v was stored", p)
