@@ -19,7 +19,7 @@ var backlogLine = regexp.MustCompile(`archived files that waited" waiting=\d+ ar
 // server asks for files that are there already. Pushes by other processes at the same time hinder nobody.
 func TestBacklogDrains(t *testing.T) {
 	t.Parallel()
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		repo, tools := pgtest.TempDir(t), pgtest.TempDir(t)
 		gate, calls := filepath.Join(tools, "open"), filepath.Join(tools, "calls")
 		script := fmt.Sprintf("test -e %[1]s && exec %[2]s archive-push -R %[3]s %%p 2>>%[4]s", gate, pgincr, repo, calls)

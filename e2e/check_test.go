@@ -58,7 +58,7 @@ func wantNotOK(t *testing.T, got map[string]string, want map[string]string) {
 
 // A cluster that is set up as the documents say is in order, and the WAL that is asked for arrives.
 func TestCheckInOrder(t *testing.T) {
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
 		s := newSite(t, install)
 		s.full()

@@ -92,7 +92,7 @@ END $$`
 // A drill recovers what the source held, under a configuration that is not the source's, and leaves its
 // result and nothing else.
 func TestDrill(t *testing.T) {
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
 		s := newSite(t, install)
 		s.sql(`CREATE TABLE t AS SELECT generate_series(1, 1000) i`, `CREATE INDEX ON t(i)`,

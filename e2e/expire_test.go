@@ -25,7 +25,7 @@ type expired struct {
 // After expire every backup that is kept restores: those of the rule to any later point, a pinned one to its own
 // end, although the WAL between them is gone; and nobody is told otherwise.
 func TestExpire(t *testing.T) {
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
 		s := newSite(t, install, pgtest.WALSegmentSize(1))
 		s.sql("CREATE TABLE log (n int, at timestamptz DEFAULT clock_timestamp())")

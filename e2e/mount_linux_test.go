@@ -93,7 +93,7 @@ func (s *site) mount(id string, args ...string) (dir string, unmount func()) {
 // layer above a server starts on it and has all rows.
 func TestMount(t *testing.T) {
 	needFUSE(t)
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		s := newSite(t, install)
 		s.pg.Tool("pgbench", "-i", "-s", "2", "-q", "postgres")
 		space := pgtest.TempDir(t)

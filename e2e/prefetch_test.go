@@ -55,7 +55,7 @@ func countLines(t *testing.T, log, what string) int {
 // leaves nothing behind. At the end of the archive it comes to its end.
 func TestPrefetch(t *testing.T) {
 	t.Parallel()
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		s, full, want := manySegments(t, install)
 		log := filepath.Join(pgtest.TempDir(t), "log")
 		got := s.open(s.restore(full.ID, "--target-name", "mark", "--target-action", "promote"), s.talking(log))
@@ -88,7 +88,7 @@ func spoolIsGone(t *testing.T, c *pgtest.Cluster) {
 // nothing wrong is replayed.
 func TestPrefetchUnderFire(t *testing.T) {
 	t.Parallel()
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		s, full, want := manySegments(t, install)
 		spool := pgtest.TempDir(t)
 		log := filepath.Join(pgtest.TempDir(t), "log")

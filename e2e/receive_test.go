@@ -98,7 +98,7 @@ func (s *site) write(stop <-chan struct{}) {
 // segments arrive with their maps, and what was committed a moment before the server is lost is restored.
 func TestReceiverKilled(t *testing.T) {
 	t.Parallel()
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		s := newLonelySite(t, install, pgtest.WALSegmentSize(1), pgtest.Setting("fsync", "on"))
 		s.pg.Exec("CREATE TABLE t (n int, g int, filler text)")
 		r := s.receive(s.pg)
@@ -180,7 +180,7 @@ func nextSegment(t *testing.T, name string) string {
 // timelines, and a restore shows what was written a moment before the end, on the new timeline.
 func TestReceiverFollowsPromotion(t *testing.T) {
 	t.Parallel()
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		s := newLonelySite(t, install, pgtest.WALSegmentSize(1))
 		s.pg.Exec("CREATE TABLE t (n int, g int, filler text)")
 		standby := s.pg.NewStandby(t)

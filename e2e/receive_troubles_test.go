@@ -15,7 +15,7 @@ import (
 // that is gone, another cluster. It goes on after a gap when it is told to.
 func TestReceiverTroubles(t *testing.T) {
 	t.Parallel()
-	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		s := newLonelySite(t, install, pgtest.WALSegmentSize(1),
 			pgtest.Setting("min_wal_size", "2MB"), pgtest.Setting("max_wal_size", "4MB"))
 		s.pg.Exec("CREATE TABLE t (n int, g int, filler text)")

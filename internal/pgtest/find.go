@@ -69,6 +69,18 @@ func ForEach(t *testing.T, test func(t *testing.T, install Install)) {
 	}
 }
 
+// ForEnds is ForEach on the oldest and the newest major, for what hardly depends on the version: the others would
+// cost CI more minutes than they find faults.
+func ForEnds(t *testing.T, test func(t *testing.T, install Install)) {
+	t.Helper()
+	all := Versions(t)
+	for i, install := range all {
+		if i == 0 || i == len(all)-1 {
+			t.Run(install.String(), func(t *testing.T) { test(t, install) })
+		}
+	}
+}
+
 // parseWanted reads PGINCR_TEST_PG. Empty asks for all majors without demanding
 // them.
 func parseWanted(s string) (majors []int, demanded bool, err error) {
