@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -28,10 +27,12 @@ func readHistory(ctx context.Context, walDir string, archive wal.Archive, tli pg
 	if tli <= 1 {
 		return history{History: pg.History{Timeline: tli}}, nil
 	}
-	name := pg.HistoryFileName(tli)
-	b, err := os.ReadFile(filepath.Join(walDir, name))
+	var h pg.History
+	b, err := os.ReadFile(filepath.Join(walDir, pg.HistoryFileName(tli)))
 	if errors.Is(err, fs.ErrNotExist) {
-		b, err = readArchived(ctx, archive, name)
+		h, b, err = wal.ReadHistory(ctx, archive, tli)
+	} else if err == nil {
+		h, err = pg.ParseHistory(tli, b)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return history{History: pg.History{Timeline: tli}}, nil
@@ -39,20 +40,7 @@ func readHistory(ctx context.Context, walDir string, archive wal.Archive, tli pg
 	if err != nil {
 		return history{}, fmt.Errorf("history of timeline %d: %w", tli, err)
 	}
-	h, err := pg.ParseHistory(tli, b)
-	return history{History: h, file: b}, err
-}
-
-// maxHistory bounds what is read of a history file; a line has about 60 bytes.
-const maxHistory = 16 << 20
-
-func readArchived(ctx context.Context, archive wal.Archive, name string) ([]byte, error) {
-	r, err := archive.Open(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	b, err := io.ReadAll(io.LimitReader(r, maxHistory))
-	return b, errors.Join(err, r.Close())
+	return history{History: h, file: b}, nil
 }
 
 // neededSegments lists the segments of WAL [start, stop), of which start lies on timeline from of history

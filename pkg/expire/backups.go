@@ -216,8 +216,8 @@ func (j *judgement) parents() {
 			if parent == nil {
 				break
 			}
-			if !parent.Keep || len(parent.Reasons) == 0 {
-				parent.Reasons = nil
+			if !parent.Keep {
+				parent.Reasons = nil // why it would go
 				parent.keep("backup " + v.Manifest.ID + " is built on it")
 			}
 			child = parent

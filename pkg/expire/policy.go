@@ -3,6 +3,7 @@ package expire
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -30,25 +31,13 @@ const maxRule = 100_000
 
 // verify refuses a policy that has no rule.
 func (p Policy) verify() error {
-	rules := []struct {
-		name string
-		n    int
-	}{
-		{"full", p.KeepFull},
-		{"days", p.KeepDays},
-		{"daily", p.KeepDaily},
-		{"weekly", p.KeepWeekly},
-		{"monthly", p.KeepMonthly},
-		{"WAL days", p.WALDays},
-	}
-	some := false
-	for i, r := range rules {
-		if r.n < 0 || r.n > maxRule {
-			return fmt.Errorf("%w: %s: %d is not between 0 and %d", ErrPolicy, r.name, r.n, maxRule)
+	rules := []int{p.KeepFull, p.KeepDays, p.KeepDaily, p.KeepWeekly, p.KeepMonthly}
+	for _, n := range append(rules, p.WALDays) {
+		if n < 0 || n > maxRule {
+			return fmt.Errorf("%w: %d is not between 0 and %d", ErrPolicy, n, maxRule)
 		}
-		some = some || r.n > 0 && i < len(rules)-1
 	}
-	if !some {
+	if slices.Max(rules) == 0 {
 		return fmt.Errorf("%w: no rule says what is kept", ErrPolicy)
 	}
 	return nil

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"slices"
 	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/wal"
 )
 
 // timeLayout is how times are told.
@@ -70,6 +70,7 @@ type run struct {
 	archive  *repo.WALArchive
 	remover  *repo.Remover // nil in a dry run
 	verdicts []*Verdict
+	known    map[string]*Verdict // the same by id
 	res      *Result
 }
 
@@ -118,6 +119,10 @@ func (r *run) judge(ctx context.Context) error {
 		}
 	}
 	r.verdicts = judge(r.o.Policy, r.o.Now, all, damaged, pinned, used)
+	r.known = map[string]*Verdict{}
+	for _, v := range r.verdicts {
+		r.known[v.Manifest.ID] = v
+	}
 	return nil
 }
 
@@ -196,32 +201,46 @@ func (r *run) unfinished(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all, err := r.c.Backups(ctx)
-	if err != nil {
-		return err
-	}
-	held, err := r.c.Locks(ctx)
-	if err != nil {
-		return err
-	}
 	for _, id := range ids {
-		if slices.ContainsFunc(all, func(m *repo.Manifest) bool { return m.ID == id }) ||
-			slices.ContainsFunc(held, func(l repo.HeldLock) bool { return l.Kind == repo.LockTaking && l.Backup == id }) {
+		if r.known[id] != nil {
 			continue
 		}
+		remove := r.isUnfinished
 		if !r.o.DryRun {
-			err := r.remover.Unfinished(ctx, id)
-			var inUse *repo.InUseError
-			if errors.As(err, &inUse) {
-				continue // begun, or finished, meanwhile
-			}
-			if err != nil {
-				return err
-			}
+			remove = r.remover.Unfinished
+		}
+		err := remove(ctx, id)
+		var inUse *repo.InUseError
+		if errors.As(err, &inUse) {
+			continue // begun, or finished, meanwhile
+		}
+		if err != nil {
+			return err
 		}
 		r.res.Unfinished = append(r.res.Unfinished, id)
 	}
 	return nil
+}
+
+// isUnfinished only looks whether Remover.Unfinished would remove it.
+func (r *run) isUnfinished(ctx context.Context, id string) error {
+	held, err := r.c.Locks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range held {
+		if l.Kind == repo.LockTaking && l.Backup == id {
+			return &repo.InUseError{Backup: id, Reason: l.String()}
+		}
+	}
+	switch _, err := r.c.Backup(ctx, id); {
+	case errors.Is(err, repo.ErrNotFound):
+		return nil
+	case err == nil || errors.Is(err, repo.ErrCorrupt) || errors.Is(err, repo.ErrNewer):
+		return &repo.InUseError{Backup: id, Reason: "it has a manifest"}
+	default:
+		return err
+	}
 }
 
 // wal removes WAL that is not needed, deciding when nobody can begin to need more.
@@ -267,20 +286,24 @@ func (r *run) chooseWAL(ctx context.Context, held []repo.HeldLock) (files, maps 
 
 // kept gives the verdicts on the backups that are there, or will be.
 func (r *run) kept(ctx context.Context) ([]*Verdict, error) {
-	all, err := r.c.Backups(ctx)
+	ids, err := r.c.BackupIDs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	known := map[string]*Verdict{}
-	for _, v := range r.verdicts {
-		known[v.Manifest.ID] = v
-	}
 	var kept []*Verdict
-	for _, m := range all {
-		switch v := known[m.ID]; {
-		case v == nil:
-			kept = append(kept, &Verdict{Manifest: m, Keep: true, follow: true})
-		case v.Keep:
+	for _, id := range ids {
+		v := r.known[id]
+		if v == nil { // taken meanwhile, or no backup
+			m, err := r.c.Backup(ctx, id)
+			if errors.Is(err, repo.ErrNotFound) || errors.Is(err, repo.ErrCorrupt) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			v = &Verdict{Manifest: m, Keep: true, follow: true}
+		}
+		if v.Keep {
 			kept = append(kept, v)
 		}
 	}
@@ -302,50 +325,28 @@ func (r *run) archived(ctx context.Context) (map[pg.TimelineID][]string, error) 
 	return files, nil
 }
 
-// maxHistory bounds the size of a history file.
-const maxHistory = 1 << 20
-
-// lines reads the histories of timelines, from the archive or from backups. One that cannot be had is nil.
+// lines gives the histories of timelines, from the archive or from backups. One that cannot be had is nil.
 func (r *run) lines(
 	ctx context.Context, timelines []pg.TimelineID, kept []*Verdict,
 ) (map[pg.TimelineID]*pg.History, error) {
 	lines := map[pg.TimelineID]*pg.History{}
 	for _, tli := range timelines {
-		text, err := r.history(ctx, tli)
-		if err != nil {
+		h, content, err := wal.ReadHistory(ctx, r.archive, tli)
+		var key *repo.KeyError // a key to back up with reads no WAL
+		if err != nil && content == nil &&
+			!errors.Is(err, repo.ErrNotFound) && !errors.Is(err, repo.ErrCorrupt) && !errors.As(err, &key) {
 			return nil, err
 		}
 		for _, v := range kept {
-			if text == "" && v.Manifest.Timeline == tli {
-				text = v.Manifest.History
+			if err != nil && v.Manifest.Timeline == tli {
+				h, err = pg.ParseHistory(tli, []byte(v.Manifest.History))
 			}
 		}
-		h, err := pg.ParseHistory(tli, []byte(text))
-		if err != nil || tli > 1 && len(h.Ancestors) == 0 {
+		if err == nil && (tli == 1 || len(h.Ancestors) > 0) {
+			lines[tli] = &h
+		} else {
 			lines[tli] = nil
-			continue
 		}
-		lines[tli] = &h
 	}
 	return lines, nil
-}
-
-// history reads an archived history file; "" if it is not there or cannot be read.
-func (r *run) history(ctx context.Context, tli pg.TimelineID) (string, error) {
-	if tli == 1 {
-		return "", nil
-	}
-	f, err := r.archive.Open(ctx, pg.HistoryFileName(tli))
-	if err == nil {
-		var text []byte
-		text, err = io.ReadAll(io.LimitReader(f, maxHistory))
-		if err = errors.Join(err, f.Close()); err == nil {
-			return string(text), nil
-		}
-	}
-	var key *repo.KeyError // a key to back up with reads no WAL
-	if errors.Is(err, repo.ErrNotFound) || errors.Is(err, repo.ErrCorrupt) || errors.As(err, &key) {
-		return "", nil
-	}
-	return "", err
 }

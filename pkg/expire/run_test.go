@@ -209,6 +209,51 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// A manifest of a newer format may need anything: nothing is removed.
+func TestNewer(t *testing.T) {
+	ctx := t.Context()
+	st := storetest.NewMemory()
+	c := twoWeeks(t, st)
+	newer := "{\n  \"format\": 99,\n  \"xxh64\": \"0000000000000000\"\n}\n"
+	st.Damage("main/backups/"+full1+"/manifest.json", []byte(newer))
+	before := there(t, c)
+	if _, err := Run(ctx, c, options(Policy{KeepFull: 1, Damaged: true})); !errors.Is(err, repo.ErrNewer) {
+		t.Errorf("%v", err)
+	}
+	if d := cmp.Diff(before, there(t, c)); d != "" {
+		t.Error(d)
+	}
+}
+
+// The history of a timeline comes from the archive, or from a backup; where neither tells, its WAL stays.
+func TestHistories(t *testing.T) {
+	ctx := t.Context()
+	c := twoWeeks(t, storetest.NewMemory())
+	g := c.Info.Geometry
+	a := c.WAL(repo.Compression{})
+	for tli := pg.TimelineID(2); tli <= 4; tli++ {
+		must(t, a.Put(ctx, g.WALFileName(tli, 9), strings.NewReader("wal")))
+	}
+	must(t, a.Put(ctx, pg.HistoryFileName(3), strings.NewReader("nonsense")))
+	must(t, a.Put(ctx, pg.HistoryFileName(4), strings.NewReader("1\t0/9000100\tpromoted\n")))
+	m, err := c.Backup(ctx, incr2)
+	must(t, err)
+	m.Timeline, m.History, m.WAL.Mode, m.WAL.Segments = 2, "1\t0/1000\tpromoted\n", repo.WALCarried, nil
+	r := &run{c: c, archive: a}
+	lines, err := r.lines(ctx, []pg.TimelineID{1, 2, 3, 4, 5}, []*Verdict{{Manifest: m}})
+	must(t, err)
+	var known []pg.TimelineID
+	for tli, h := range lines {
+		if h != nil {
+			known = append(known, tli)
+		}
+	}
+	slices.Sort(known)
+	if d := cmp.Diff([]pg.TimelineID{1, 2, 4}, known); d != "" {
+		t.Error(d)
+	}
+}
+
 // What a compacted backup stands for goes; what was built on it stays, on the compacted one.
 func TestCompacted(t *testing.T) {
 	ctx := t.Context()

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -64,9 +63,6 @@ func (v *walView) of(ctx context.Context, c *repo.Cluster, m *repo.Manifest) (_ 
 	return newWALView(nil), l, nil
 }
 
-// maxHistory bounds the size of a history file.
-const maxHistory = 1 << 20
-
 // historyOf reads a timeline's history file from the archive; ok is false if there is none.
 func (v *walView) historyOf(ctx context.Context, tli pg.TimelineID) (h pg.History, ok bool, err error) {
 	if v.archive == nil {
@@ -77,18 +73,10 @@ func (v *walView) historyOf(ctx context.Context, tli pg.TimelineID) (h pg.Histor
 
 // readHistory reads a timeline's history file from an archive; ok is false if there is none.
 func readHistory(ctx context.Context, archive wal.Archive, tli pg.TimelineID) (h pg.History, ok bool, err error) {
-	r, err := archive.Open(ctx, pg.HistoryFileName(tli))
+	h, _, err = wal.ReadHistory(ctx, archive, tli)
 	if errors.Is(err, repo.ErrNotFound) {
 		return h, false, nil
 	}
-	if err != nil {
-		return h, false, err
-	}
-	b, err := io.ReadAll(io.LimitReader(r, maxHistory))
-	if err = errors.Join(err, r.Close()); err != nil {
-		return h, false, err
-	}
-	h, err = pg.ParseHistory(tli, b)
 	return h, err == nil, err
 }
 
