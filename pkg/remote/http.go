@@ -59,9 +59,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if date.After(t.date) {
-			t.date = date
-		}
+		t.date = date // also an older one: a proxy on the way may have said anything
 	}
 	return resp, nil
 }
@@ -73,24 +71,25 @@ func (t *Transport) Date() time.Time {
 	return t.date
 }
 
-// impatientConn ends when nothing was read or written for too long.
+// impatientConn ends when no byte goes either way for too long.
 type impatientConn struct{ net.Conn }
 
 func (c *impatientConn) Read(p []byte) (int, error) {
-	if err := c.SetReadDeadline(deadline()); err != nil {
+	if err := c.extend(); err != nil {
 		return 0, err
 	}
 	return c.Conn.Read(p)
 }
 
 func (c *impatientConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(deadline()); err != nil {
+	if err := c.extend(); err != nil {
 		return 0, err
 	}
 	return c.Conn.Write(p)
 }
 
-// deadline is what the kernel measures stall by.
-func deadline() time.Time {
-	return time.Now().Add(stall) //nolint:forbidigo // a deadline of the kernel's, which no test sets
+// extend moves the deadline, also that of the other direction: an answer is waited for from before its request
+// is sent, which may take long.
+func (c *impatientConn) extend() error {
+	return c.SetDeadline(time.Now().Add(stall)) //nolint:forbidigo // a deadline of the kernel's, which no test sets
 }
