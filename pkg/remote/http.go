@@ -39,8 +39,7 @@ func NewTransport() *Transport {
 	}}
 }
 
-// Dial connects. The connection ends when nothing was read or written for a minute while something was
-// to be.
+// Dial connects. The connection ends when no byte went either way for a minute while one was to.
 func Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: dialPatience, KeepAlive: 15 * time.Second}
 	c, err := dialer.DialContext(ctx, network, addr)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -115,7 +116,7 @@ func (s *Store) flags(ctx context.Context, dir, mine string) ([]Object, error) {
 	if len(found) == 0 {
 		return nil, nil
 	}
-	now, err := s.sv.Now(ctx)
+	now, err := s.now(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +141,16 @@ func (s *Store) flags(ctx context.Context, dir, mine string) ([]Object, error) {
 	}
 	slices.SortFunc(alive, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
 	return alive, s.bury(ctx, dead)
+}
+
+// now is the service's time.
+func (s *Store) now(ctx context.Context) (now time.Time, err error) {
+	var free atomic.Int64 // see Service
+	err = s.try(ctx, &free, func(ctx context.Context) (err error) {
+		now, err = s.sv.Now(ctx)
+		return err
+	})
+	return now, err
 }
 
 // bury removes flags of dead owners. Who may not, leaves them.

@@ -82,10 +82,12 @@ func (m *memory) Limits() remote.Limits {
 	return remote.Limits{Deletes: 10, Parts: 100, Ordered: m.ordered}
 }
 
-func (m *memory) Now(context.Context) (time.Time, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.now, nil
+func (m *memory) Now(ctx context.Context) (now time.Time, err error) {
+	err = m.do(ctx, "now", func() error {
+		now = m.now
+		return nil
+	})
+	return now, err
 }
 
 func (m *memory) Put(ctx context.Context, key string, data []byte, o remote.PutOptions) (version string, err error) {

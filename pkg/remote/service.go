@@ -31,7 +31,8 @@ type Service interface {
 	List(ctx context.Context, prefix string, recursive bool) ([]Object, error)
 	// Delete removes objects, at most Limits.Deletes of them; one that is not there is no error.
 	Delete(ctx context.Context, keys []string) error
-	// Now is the service's own time, by which it stamps objects, not older than what it answered last.
+	// Now is the service's own time, by which it stamps objects, about that of what it answered last. It costs no
+	// request, or one that nobody charges for.
 	Now(ctx context.Context) (time.Time, error)
 }
 
