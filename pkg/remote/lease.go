@@ -30,11 +30,7 @@ func (s *Store) raise(ctx context.Context, name, key, owner string) (*lease, err
 	if l.data, err = json.Marshal(flag{Owner: owner, LeaseSeconds: int(s.lease / time.Second)}); err != nil {
 		return nil, err
 	}
-	err = s.publish(ctx, l.key, l.token, func(ctx context.Context) (err error) {
-		l.version, err = s.sv.Put(ctx, l.key, l.data, PutOptions{Token: l.token})
-		return err
-	})
-	if err != nil {
+	if l.version, err = s.put(ctx, l.key, l.token, l.data); err != nil {
 		return nil, err
 	}
 	// The lock ends with its unlock or the process, not with the caller's context.

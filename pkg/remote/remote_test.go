@@ -157,8 +157,8 @@ func TestLease(t *testing.T) {
 	var failing atomic.Bool
 	var renewals atomic.Int64
 	m.fail = func(r string, late bool) error {
-		if late && strings.HasPrefix(r, "put l/") && renewals.Add(1)%2 == 0 {
-			return errNetwork // carried out, and the answer lost
+		if late && strings.HasPrefix(r, "put l/") && renewals.Add(1)%2 == 1 {
+			return errNetwork // carried out, and the answer lost: of the first one, which takes the lock, too
 		}
 		if failing.Load() {
 			return errNetwork
@@ -252,6 +252,16 @@ func TestUnfit(t *testing.T) {
 	if err := st.CreateRoot(t.Context()); err != nil || len(m.objects) != 0 {
 		t.Errorf("%v, left %v", err, m.objects)
 	}
+	m.fail = func(r string, late bool) error {
+		if late && strings.HasPrefix(r, "put ") {
+			return errNetwork // carried out, and the answer lost
+		}
+		return nil
+	}
+	if err := st.CreateRoot(t.Context()); err != nil || len(m.objects) != 0 {
+		t.Errorf("without answers: %v, left %v", err, m.objects)
+	}
+	m.fail = func(string, bool) error { return nil }
 	var known *remote.Error
 	st = remote.NewStore(t.Context(), careless{m}, "p", remote.Options{})
 	if err := st.CreateRoot(t.Context()); !errors.As(err, &known) || known.Cause != remote.Unfit {

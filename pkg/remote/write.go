@@ -173,10 +173,7 @@ func (w *writer) Commit(ctx context.Context) error {
 
 // commitSmall stores an object that fits in one part.
 func (w *writer) commitSmall(ctx context.Context) error {
-	err := w.s.publish(ctx, w.key, w.token, func(ctx context.Context) error {
-		_, err := w.s.sv.Put(ctx, w.key, w.buf, PutOptions{Token: w.token})
-		return err
-	})
+	_, err := w.s.put(ctx, w.key, w.token, w.buf)
 	if err == nil {
 		w.s.usage.written.Add(int64(len(w.buf)))
 	}
@@ -193,8 +190,8 @@ func (w *writer) commitParts(ctx context.Context) error {
 	if err := w.wait(); err != nil {
 		return err
 	}
-	err := w.s.publish(ctx, w.key, w.token, func(ctx context.Context) error {
-		return w.up.Complete(ctx, w.number+1, w.off, w.buf)
+	_, err := w.s.publish(ctx, w.key, w.token, func(ctx context.Context) (string, error) {
+		return "", w.up.Complete(ctx, w.number+1, w.off, w.buf)
 	})
 	if err == nil {
 		w.s.usage.written.Add(int64(len(w.buf)))
@@ -202,12 +199,25 @@ func (w *writer) commitParts(ctx context.Context) error {
 	return err
 }
 
-// publish carries out the request that makes an object. When an answer was lost, the repetition fails
-// because of what the first one did: then the token tells whose object it is that is there.
-func (s *Store) publish(ctx context.Context, key, token string, request func(context.Context) error) error {
-	err := s.try(ctx, &s.usage.put, request)
-	if err == nil || isUnreachable(err) || ctx.Err() != nil {
+// put makes an object with one request, and gives its version.
+func (s *Store) put(ctx context.Context, key, token string, data []byte) (version string, err error) {
+	return s.publish(ctx, key, token, func(ctx context.Context) (string, error) {
+		return s.sv.Put(ctx, key, data, PutOptions{Token: token})
+	})
+}
+
+// publish carries out the request that makes an object, and gives the version that the request does. When an
+// answer was lost, the repetition fails because of what the first one did: then the token tells whose object it is
+// that is there.
+func (s *Store) publish(
+	ctx context.Context, key, token string, request func(context.Context) (string, error),
+) (version string, err error) {
+	err = s.try(ctx, &s.usage.put, func(ctx context.Context) (err error) {
+		version, err = request(ctx)
 		return err
+	})
+	if err == nil || isUnreachable(err) || ctx.Err() != nil {
+		return version, err
 	}
 	var o Object
 	statErr := s.try(ctx, &s.usage.stat, func(ctx context.Context) (err error) {
@@ -215,9 +225,9 @@ func (s *Store) publish(ctx context.Context, key, token string, request func(con
 		return err
 	})
 	if statErr == nil && o.Token == token {
-		return nil
+		return o.Version, nil
 	}
-	return err
+	return "", err
 }
 
 // Abort drops what was written.
