@@ -160,13 +160,7 @@ func (c *drillCommand) report(p *program, d *repo.Drill) error {
 	if err != nil || d.Result != repo.DrillFindings {
 		return err
 	}
-	var bad []string
-	for _, v := range d.Checks {
-		if v.Result != repo.DrillOK && v.Result != repo.DrillSkipped {
-			bad = append(bad, v.Name+": "+v.Detail)
-		}
-	}
-	return findings("backup %s: it recovered, but %s", d.Backup, strings.Join(bad, "; "))
+	return findings("backup %s: it recovered, but %s", d.Backup, d.Findings())
 }
 
 // printDrill prints the result for people. Why a drill failed is said by its error.

@@ -62,13 +62,17 @@ func drill(ctx context.Context, c *repo.Cluster, o Options) Finding {
 	found, err := c.Drills(ctx, 1)
 	switch {
 	case err != nil:
-		return Failed(name, err, "delete that document; it is needed for nothing else")
+		return Failed(name, err, "")
 	case len(found) == 0 && o.MaxDrillAge > 0:
 		return bad(Critical, name, remedy, "no restore was ever rehearsed")
 	case len(found) == 0:
 		return skipped(name, "no restore was rehearsed yet; --max-drill-age makes that a demand")
 	}
 	d := found[0]
+	if d.Result == repo.DrillBroken {
+		return bad(Critical, name, "run pgincr drill again; nothing else needs that document", "the last cannot be read: %s",
+			d.Error)
+	}
 	age := o.Clock().Sub(d.FinishedAt)
 	f := ok(name, "%s ago, backup %s recovered in %s", ageText(age), d.Backup, ageText(seconds(d.RecoverySeconds)))
 	switch {
@@ -77,26 +81,12 @@ func drill(ctx context.Context, c *repo.Cluster, o Options) Finding {
 			ageText(age), d.Backup, d.Error)
 	case d.Result == repo.DrillFindings:
 		f = bad(Critical, name, "repair the cluster or the script, take a backup and run pgincr drill again",
-			"%s ago, backup %s recovered, but %s", ageText(age), d.Backup, badVerdicts(d))
+			"%s ago, backup %s recovered, but %s", ageText(age), d.Backup, d.Findings())
 	case o.MaxDrillAge > 0 && age > o.MaxDrillAge:
 		f = bad(Critical, name, remedy, "the last was %s ago, allowed are %s", ageText(age), ageText(o.MaxDrillAge))
 	}
 	return f.with("drill_age", age.Seconds(), "s", o.MaxDrillAge.Seconds()).
 		with("drill_recovery", d.RecoverySeconds, "s", 0)
-}
-
-// badVerdicts names the checks of a drill that found something.
-func badVerdicts(d *repo.Drill) string {
-	text := ""
-	for _, v := range d.Checks {
-		if v.Result != repo.DrillOK && v.Result != repo.DrillSkipped {
-			if text != "" {
-				text += "; "
-			}
-			text += v.Name + ": " + v.Detail
-		}
-	}
-	return text
 }
 
 // space compares what the repository's file system has with what the next backups need.

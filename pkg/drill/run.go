@@ -1,10 +1,12 @@
 package drill
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -55,7 +57,7 @@ func Run(ctx context.Context, c *repo.Cluster, m *repo.Manifest, o Options) (_ *
 	err = d.rehearse(ctx)
 	d.result.FinishedAt = o.Clock().UTC()
 	if ctx.Err() != nil {
-		return nil, err
+		return nil, cmp.Or(err, context.Cause(ctx)) // it may have come to its end all the same
 	}
 	d.judge(err)
 	if o.Unrecorded {
@@ -70,14 +72,13 @@ func Run(ctx context.Context, c *repo.Cluster, m *repo.Manifest, o Options) (_ *
 // judge sets the result.
 func (d *drill) judge(err error) {
 	r := d.result
-	r.Result = repo.DrillOK
-	for _, c := range r.Checks {
-		if c.Result != repo.DrillOK && c.Result != repo.DrillSkipped {
-			r.Result = repo.DrillFindings
-		}
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		r.Result, r.Error = repo.DrillFailed, err.Error()
+	case slices.ContainsFunc(r.Checks, repo.Verdict.Bad):
+		r.Result = repo.DrillFindings
+	default:
+		r.Result = repo.DrillOK
 	}
 }
 

@@ -19,6 +19,7 @@ const (
 	DrillFindings = "findings" // it recovered, and a check found something
 	DrillFailed   = "failed"
 	DrillSkipped  = "skipped" // of a check only
+	DrillBroken   = "broken"  // never stored: the document cannot be read
 )
 
 // Drill is what came of one rehearsal of a restore. Its JSON is also what `drill --json` prints.
@@ -64,6 +65,20 @@ type Verdict struct {
 	Name   string `json:"name"`
 	Result string `json:"result"`
 	Detail string `json:"detail,omitempty"` // why it was skipped, what it found
+}
+
+// Bad says whether somebody must look at it.
+func (v Verdict) Bad() bool { return v.Result != DrillOK && v.Result != DrillSkipped }
+
+// Findings tells of the checks that somebody must look at, in one line; "" if there are none.
+func (d *Drill) Findings() string {
+	var bad []string
+	for _, v := range d.Checks {
+		if v.Bad() {
+			bad = append(bad, v.Name+": "+v.Detail)
+		}
+	}
+	return strings.Join(bad, "; ")
 }
 
 // maxDrillText bounds the error and each detail and warning of a drill, in bytes.
@@ -140,7 +155,8 @@ func (d *Drill) verify() error {
 func (c *Cluster) drillObject(id string) string { return c.prefix + drillsPrefix + id + ".json" }
 
 // Drills gives the newest drills, at most limit (0: all), the newest first. It costs a listing, and a
-// small read for each. One that cannot be read is an error.
+// small read for each. One whose document is damaged, or of a newer pgincr, is in the list as broken, with
+// nothing but its id, its beginning and the error.
 func (c *Cluster) Drills(ctx context.Context, limit int) ([]*Drill, error) {
 	found, err := c.st.List(ctx, c.prefix+drillsPrefix, false)
 	if err != nil {
@@ -160,12 +176,33 @@ func (c *Cluster) Drills(ctx context.Context, limit int) ([]*Drill, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(drillWorkers)
 	for i, id := range ids {
-		g.Go(func() (err error) {
-			drills[i], err = c.readDrill(gctx, id)
-			return err
+		g.Go(func() error {
+			d, err := c.readDrill(gctx, id)
+			switch {
+			case errors.Is(err, ErrCorrupt) || errors.Is(err, ErrNewer):
+				d = c.brokenDrill(id, err)
+			case errors.Is(err, ErrNotFound):
+				return nil // somebody has just deleted it
+			case err != nil:
+				return err
+			}
+			drills[i] = d
+			return nil
 		})
 	}
-	return drills, g.Wait()
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(drills, func(d *Drill) bool { return d == nil }), nil
+}
+
+// brokenDrill stands in a list for a drill whose document cannot be read.
+func (c *Cluster) brokenDrill(id string, cause error) *Drill {
+	begun, _ := time.Parse(idTime, id) // the caller has parsed it
+	return &Drill{
+		Format: FormatVersion, ID: id, Cluster: c.Info.Name, SystemIdentifier: c.Info.SystemIdentifier,
+		Result: DrillBroken, Error: cause.Error(), StartedAt: begun,
+	}
 }
 
 // readDrill reads one drill.

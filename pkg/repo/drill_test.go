@@ -1,7 +1,6 @@
 package repo_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -51,8 +50,18 @@ func TestDrills(t *testing.T) {
 			damaged := st.Bytes(object)
 			damaged[20] ^= 1
 			st.Damage(object, damaged)
-			if _, err := c.Drills(ctx, 0); !errors.Is(err, repo.ErrCorrupt) || !strings.Contains(err.Error(), object) {
-				t.Errorf("damaged: %v", err)
+			found, err = c.Drills(ctx, 0) // and keeps nobody from reading the others
+			must(t, err)
+			last, begun := found[2], third.StartedAt.Truncate(time.Second)
+			if last.ID != third.ID || !last.StartedAt.Equal(begun) || last.Result != repo.DrillBroken ||
+				!strings.Contains(last.Error, object) {
+				t.Errorf("damaged: %+v", last)
+			}
+			if d := cmp.Diff([]*repo.Drill{&second, &first}, found[:2]); d != "" {
+				t.Error(d)
+			}
+			if last.Backup = first.Backup; c.PutDrill(ctx, last) == nil {
+				t.Error("a broken one was stored")
 			}
 		})
 	}
