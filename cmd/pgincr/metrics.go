@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,7 +45,7 @@ func metricHelp() map[string]string {
 		"pgincr_wal_gap_segments":         "Segments that are missing in the archived WAL.",
 		"pgincr_drill_timestamp_seconds":  "When the newest drill ended.",
 		"pgincr_drill_recovery_seconds":   "How long its recovery took, from the beginning of the restore.",
-		"pgincr_drill_ok":                 "Whether it was good.",
+		"pgincr_drill_ok":                 "Whether it was good, as far as its document can be read.",
 	}
 }
 
@@ -59,10 +61,26 @@ func (m *metrics) add(family string, value float64, labels ...string) {
 }
 
 func (m *metrics) keep(family, sample string) {
-	if _, ok := m.samples[family]; !ok {
-		m.families = append(m.families, family)
-	}
+	m.learn(family)
 	m.samples[family] = append(m.samples[family], sample)
+}
+
+// learn says that families are known anew: there is nothing of them but what was and will be added.
+func (m *metrics) learn(families ...string) {
+	for _, f := range families {
+		if _, ok := m.samples[f]; !ok {
+			m.families, m.samples[f] = append(m.families, f), nil
+		}
+	}
+}
+
+// learnAll does so for all families with a prefix.
+func (m *metrics) learnAll(prefix string) {
+	for _, f := range slices.Sorted(maps.Keys(metricHelp())) {
+		if strings.HasPrefix(f, prefix) {
+			m.learn(f)
+		}
+	}
 }
 
 // metricQuote writes a label's value.
@@ -74,6 +92,9 @@ func metricQuote(s string) string {
 func (m *metrics) write(w io.Writer) error {
 	help := metricHelp()
 	for _, f := range m.families {
+		if len(m.samples[f]) == 0 {
+			continue
+		}
 		_, err := fmt.Fprintf(w, "# HELP %s %s\n# TYPE %[1]s gauge\n%[3]s\n", f, help[f], strings.Join(m.samples[f], "\n"))
 		if err != nil {
 			return err
@@ -147,6 +168,7 @@ func (m *metrics) addCluster(ctx context.Context, c *repo.Cluster) error {
 			last = b
 		}
 	}
+	m.learnAll("pgincr_backup")
 	for _, status := range []string{repo.StatusOK, repo.StatusBroken} {
 		m.add("pgincr_backups", float64(count[status]), "status", status)
 	}
@@ -155,14 +177,21 @@ func (m *metrics) addCluster(ctx context.Context, c *repo.Cluster) error {
 			m.addBackup(b)
 		}
 	}
-	if last != nil {
-		chain, err := c.Chain(ctx, last)
-		if err != nil {
-			return err
-		}
-		m.add("pgincr_chain_length", float64(len(chain)))
+	return errors.Join(m.addChain(ctx, c, last), m.addGaps(ctx, c, all), m.addDrill(ctx, c))
+}
+
+// addChain adds the length of the newest backup's chain.
+func (m *metrics) addChain(ctx context.Context, c *repo.Cluster, last *repo.Manifest) error {
+	const family = "pgincr_chain_length"
+	if last == nil {
+		m.learn(family)
+		return nil
 	}
-	return errors.Join(m.addGaps(ctx, c, all), m.addDrill(ctx, c))
+	chain, err := c.Chain(ctx, last)
+	if err == nil {
+		m.add(family, float64(len(chain)))
+	}
+	return err
 }
 
 func (m *metrics) addBackup(b *repo.Manifest) {
@@ -206,22 +235,28 @@ func (m *metrics) addGaps(ctx context.Context, c *repo.Cluster, all []*repo.Mani
 
 func (m *metrics) addDrill(ctx context.Context, c *repo.Cluster) error {
 	drills, err := c.Drills(ctx, 1)
-	if err != nil || len(drills) == 0 {
+	if err != nil {
 		return err
+	}
+	if len(drills) == 0 {
+		m.learnAll("pgincr_drill_")
+		return nil
 	}
 	d := drills[0]
 	good := 0.0
 	if d.Result == repo.DrillOK {
 		good = 1
 	}
-	m.add("pgincr_drill_timestamp_seconds", float64(d.FinishedAt.UnixMilli())/1000)
-	m.add("pgincr_drill_recovery_seconds", d.RecoverySeconds)
 	m.add("pgincr_drill_ok", good)
+	if d.Result != repo.DrillBroken { // which tells nothing more
+		m.add("pgincr_drill_timestamp_seconds", float64(d.FinishedAt.UnixMilli())/1000)
+		m.add("pgincr_drill_recovery_seconds", d.RecoverySeconds)
+	}
 	return nil
 }
 
 // maxMetrics bounds what is read of an old file.
-const maxMetrics = 1 << 20
+const maxMetrics = 16 << 20
 
 // keepOld takes over samples of an old file: of other clusters all, of this one how other commands ended, and what is
 // not known anew.
@@ -233,9 +268,12 @@ func (m *metrics) keepOld(path, command string) error {
 	if err != nil {
 		return err
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxMetrics))
+	b, err := io.ReadAll(io.LimitReader(f, maxMetrics+1))
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
+	}
+	if len(b) > maxMetrics {
+		return fmt.Errorf("%s: larger than %d bytes", path, maxMetrics)
 	}
 	anew := map[string]bool{}
 	for _, family := range m.families {

@@ -1,14 +1,22 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v4"
+
+	"github.com/pgincr/pgincr/pkg/check"
+	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/repo/storetest"
 )
 
 // The example rules are YAML and speak of metrics that there are, each in a rule or told of in the documents.
@@ -19,7 +27,10 @@ func TestAlertRules(t *testing.T) {
 	}
 	var doc struct {
 		Groups []struct {
-			Rules []struct{ Alert, Expr string }
+			Rules []struct {
+				Alert, Expr string
+				Annotations struct{ Summary string }
+			}
 		}
 	}
 	if err := yaml.Unmarshal(rules, &doc); err != nil {
@@ -30,15 +41,120 @@ func TestAlertRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := regexp.MustCompile(`pgincr_\w+`)
-	for _, r := range doc.Groups[0].Rules {
-		found := name.FindString(r.Expr)
-		if _, ok := metricHelp()[found]; !ok {
-			t.Errorf("%s: there is no %q in %s", r.Alert, found, r.Expr)
+	for _, g := range doc.Groups {
+		for _, r := range g.Rules {
+			found := name.FindAllString(r.Expr, -1)
+			if len(found) == 0 || r.Annotations.Summary == "" {
+				t.Errorf("%s: %q, %q", r.Alert, r.Expr, r.Annotations.Summary)
+			}
+			for _, f := range found {
+				if _, ok := metricHelp()[f]; !ok {
+					t.Errorf("%s: there is no %q in %s", r.Alert, f, r.Expr)
+				}
+			}
 		}
 	}
 	for family := range metricHelp() {
 		if !strings.Contains(string(manual), "`"+family+"`") {
 			t.Errorf("docs/cli.md does not tell of %s", family)
+		}
+	}
+}
+
+// metricsOf writes the metrics of a cluster over what path has, and gives the file.
+func metricsOf(t *testing.T, c *repo.Cluster, path string) string {
+	t.Helper()
+	p := newProgram(os.Stderr, os.Stderr)
+	p.common, p.cluster = &commonFlags{Cluster: "main", MetricsFile: path}, c
+	p.checked = []check.Finding{{Name: "chain", Status: check.Warning}}
+	if err := p.writeMetrics(t.Context(), outcome{command: "check"}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// storeBackup commits a backup without files.
+func storeBackup(t *testing.T, c *repo.Cluster, id, parent string) {
+	t.Helper()
+	begun, kind, err := repo.ParseID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := c.CreateBackup(t.Context(), id, repo.Compression{})
+	if err == nil {
+		err = b.PutControl(t.Context(), make([]byte, pg.ControlFileSize))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &repo.Manifest{
+		ID: id, Cluster: c.Info.Name, Type: kind, Parent: parent, Status: repo.StatusOK, Timeline: 1, Version: "test",
+		StartLSN: 0x2000028, StopLSN: 0x2000100, StartedAt: begun, FinishedAt: begun.Add(time.Minute),
+		SystemIdentifier: c.Info.SystemIdentifier, PGVersion: c.Info.PGVersion, Geometry: c.Info.Geometry,
+		WAL: repo.WALNeed{Mode: repo.WALArchived, Segments: []string{"000000010000000000000002"}},
+	}
+	if kind == repo.TypeIncremental {
+		m.PageMap.Source = "wal"
+	}
+	if err := b.Commit(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is written are the families that have a help text, all of them. A drill that cannot be read is not good, and
+// what there is no more of does not stay.
+func TestMetricsOfCluster(t *testing.T) {
+	info := repo.ClusterInfo{Name: "main", SystemIdentifier: 7, PGVersion: 150018, Geometry: pg.DefaultGeometry()}
+	st := storetest.NewMemory()
+	c, _, err := repo.Init(t.Context(), st, info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const full = "20261101T000000Z-F"
+	storeBackup(t, c, full, "")
+	storeBackup(t, c, "20261102T000000Z-I", full)
+	d := &repo.Drill{
+		Backup: full, Result: repo.DrillOK, RecoverySeconds: 90, Reached: &repo.Reached{LSN: 1, Timeline: 1},
+		StartedAt: time.Unix(1_790_000_000, 0), FinishedAt: time.Unix(1_790_000_100, 0),
+	}
+	if err := c.PutDrill(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.prom")
+	text := metricsOf(t, c, path)
+	var written []string
+	for _, line := range regexp.MustCompile(`(?m)^# HELP (\w+) .`).FindAllStringSubmatch(text, -1) {
+		written = append(written, line[1])
+	}
+	slices.Sort(written)
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(metricHelp())), written); diff != "" {
+		t.Error(diff)
+	}
+	wants := func(text string, samples ...string) {
+		t.Helper()
+		for _, want := range samples {
+			if !strings.Contains(text, want+"\n") {
+				t.Errorf("no %s in\n%s", want, text)
+			}
+		}
+	}
+	wants(text, `pgincr_drill_ok{cluster="main"} 1`, `pgincr_chain_length{cluster="main"} 2`)
+	st.Damage("main/drills/"+d.ID+".json", []byte("{}"))
+	wants(metricsOf(t, c, path), `pgincr_drill_ok{cluster="main"} 0`, `pgincr_drill_recovery_seconds{cluster="main"} 90`)
+
+	empty, _, err := repo.Init(t.Context(), storetest.NewMemory(), info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = metricsOf(t, empty, path)
+	wants(text, `pgincr_backups{cluster="main",status="ok"} 0`)
+	for _, gone := range []string{"pgincr_drill_", "pgincr_backup_", "pgincr_chain_length"} {
+		if strings.Contains(text, gone) {
+			t.Errorf("%s is still in\n%s", gone, text)
 		}
 	}
 }
