@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -180,8 +181,15 @@ func TestDrillFails(t *testing.T) {
 	if r.Result != "failed" || !strings.Contains(r.Error, "data is corrupt") || !strings.Contains(o.stderr, "hint") {
 		t.Errorf("%+v\n%s", r, o.stderr)
 	}
-	if len(s.recorded()) != recorded+2 {
-		t.Errorf("%d drills recorded", len(s.recorded()))
+	found := s.recorded()
+	if len(found) != recorded+2 {
+		t.Errorf("%d drills recorded", len(found))
+	}
+	spoil(t, found[len(found)-1], 100)
+	page := filepath.Join(dir, "page.html")
+	s.ok("report", "-o", page)
+	if b, err := os.ReadFile(page); err != nil || !strings.Contains(string(b), filepath.Base(found[len(found)-1])) {
+		t.Errorf("the page does not tell of a drill that cannot be read: %v", err)
 	}
 }
 
@@ -254,8 +262,8 @@ func TestDrillFindsCorruption(t *testing.T) {
 	}
 }
 
-// Encrypted clusters are drilled, by root too, who becomes another user for it.
-func TestDrillEncryptedAsRoot(t *testing.T) {
+// Encrypted clusters are drilled, and what drills say is encrypted.
+func TestDrillEncrypted(t *testing.T) {
 	// Not parallel: the passphrase is in the environment.
 	t.Setenv("PGINCR_PASSPHRASE", "correct horse battery")
 	cl := pgtest.Newest(t).New(t)
@@ -272,14 +280,33 @@ func TestDrillEncryptedAsRoot(t *testing.T) {
 	if o := s.ok("restore", "-D", target); !strings.Contains(o.stderr, "its environment has PGINCR_PASSPHRASE") {
 		t.Errorf("nobody says that the server needs the passphrase: %s", o.stderr)
 	}
+}
+
+// Root becomes another user for a drill, with the passphrase that recovery needs.
+func TestDrillAsRoot(t *testing.T) {
+	// Not parallel: the passphrase is in the environment.
 	if os.Geteuid() != 0 {
-		t.Skip("only root becomes another user")
+		notice := t.Name() + ": NOT TESTED: only root becomes another user"
+		fmt.Fprintln(os.Stderr, notice)
+		t.Skip(notice)
 	}
-	cmd := exec.CommandContext(t.Context(), pgincr, "drill", "-R", s.repo, "--bindir", cl.Install.BinDir)
+	t.Setenv("PGINCR_PASSPHRASE", "correct horse battery")
+	cl := pgtest.Newest(t).New(t)
+	s := &site{t: t, pg: cl, repo: pgtest.TempDir(t)}
+	s.ok("init", "-D", cl.DataDir, "--encrypt-passphrase")
+	s.full()
+	scratch := filepath.Join(pgtest.TempDir(t), "scratch")
+	cmd := exec.CommandContext(t.Context(), pgincr, "drill", "-R", s.repo, "--bindir", cl.Install.BinDir,
+		"--scratch", scratch, "--keep")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("as root: %v\n%s", err, out)
+		t.Errorf("%v\n%s", err, out)
 	}
-	if n := len(s.recorded()); n != 2 {
+	if st, err := os.Stat(filepath.Join(scratch, "data", "PG_VERSION")); err != nil {
+		t.Error(err)
+	} else if sys, ok := st.Sys().(*syscall.Stat_t); !ok || sys.Uid == 0 {
+		t.Errorf("what was restored belongs to root")
+	}
+	if n := len(s.recorded()); n != 1 {
 		t.Errorf("%d drills recorded", n)
 	}
 }
