@@ -5,7 +5,6 @@ import (
 	"context"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -130,21 +129,10 @@ func (t *tree) index(ctx context.Context, ch *repo.Chain, fr *frames) error {
 	return nil
 }
 
-// serverDirs are the directories that a server does not make itself; a backup may know nothing of empty ones.
-func serverDirs(major int) []string {
-	dirs := strings.Fields("base global pg_commit_ts pg_dynshmem pg_logical/mappings pg_logical/snapshots " +
-		"pg_multixact/members pg_multixact/offsets pg_notify pg_replslot pg_serial pg_snapshots pg_stat pg_stat_tmp " +
-		"pg_subtrans pg_tblspc pg_twophase pg_wal/archive_status pg_xact")
-	if major >= 17 {
-		dirs = append(dirs, "pg_wal/summaries")
-	}
-	return dirs
-}
-
 // complete adds what a server needs to start from the backup.
 func (t *tree) complete(ctx context.Context, m *repo.Manifest, control []byte, wal map[string]content) error {
 	t.made = m.FinishedAt
-	for _, d := range serverDirs(m.PGVersion / 10000) {
+	for _, d := range pg.ServerDirs(m.PGVersion / 10000) {
 		t.dir(d)
 	}
 	t.add("backup_label", []byte(m.BackupLabel))

@@ -16,24 +16,9 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-// serverDirs are the directories that a server does not make itself (subdirs in
-// initdb.c), of whichever an index may know nothing because they were empty.
-func serverDirs(major int) []string {
-	dirs := []string{
-		"base", "global", "pg_commit_ts", "pg_dynshmem", "pg_logical", "pg_logical/mappings",
-		"pg_logical/snapshots", "pg_multixact", "pg_multixact/members", "pg_multixact/offsets",
-		"pg_notify", "pg_replslot", "pg_serial", "pg_snapshots", "pg_stat", "pg_stat_tmp",
-		"pg_subtrans", tblspcDirName, "pg_twophase", walDirName, walDirName + "/archive_status", "pg_xact",
-	}
-	if major >= 17 {
-		dirs = append(dirs, walDirName+"/summaries")
-	}
-	return dirs
-}
-
 // makeServerDirs makes the directories that are still missing.
 func (r *run) makeServerDirs() error {
-	for _, d := range serverDirs(r.major()) {
+	for _, d := range pg.ServerDirs(r.major()) {
 		// Opening what would lie in it makes it.
 		if _, _, err := r.tree.above(d + "/x"); err != nil {
 			return err
