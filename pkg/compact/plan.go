@@ -15,17 +15,8 @@ const copyMinimum = 64 << 10
 
 // copied says whether a piece goes over as it is stored: nothing of its frame is superseded.
 func copied(p *repo.Piece, pieces int) bool {
-	whole := len(p.Frame.Runs) == 0 || pages(p.Runs) == p.Frame.Pages()
+	whole := len(p.Frame.Runs) == 0 || p.Blocks() == p.Frame.Pages()
 	return whole && (p.Frame.Raw >= copyMinimum || pieces == 1 || len(p.Frame.Runs) == 0)
-}
-
-// pages counts blocks.
-func pages(runs []repo.BlockRun) int {
-	var n pg.BlockNumber
-	for _, r := range runs {
-		n += r.Count
-	}
-	return int(n)
 }
 
 // resolve gives the pieces of a file in the order of their first blocks, and its zero blocks in order.
@@ -77,7 +68,7 @@ func (r *run) plan(ctx context.Context) error {
 				continue
 			}
 			p.FramesRead++
-			p.BytesToEncode += int64(pages(pieces[i].Runs)) * int64(g.BlockSize)
+			p.BytesToEncode += int64(pieces[i].Blocks()) * int64(g.BlockSize)
 		}
 	}
 	return nil

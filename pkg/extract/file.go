@@ -78,7 +78,7 @@ func (f *File) write(ctx context.Context, ch *repo.Chain, cf *repo.ChainFile, w 
 	for i := range pieces {
 		p := &pieces[i]
 		from := ch.Backups[p.Depth]
-		if raw, err = from.ReadFrame(ctx, p.Frame, raw); err != nil {
+		if raw, err = ch.ReadPiece(ctx, p, raw); err != nil {
 			return err
 		}
 		f.BytesRead += int64(p.Frame.Stored)

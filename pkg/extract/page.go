@@ -72,26 +72,9 @@ func (p *Page) read(ctx context.Context, ch *repo.Chain, cf *repo.ChainFile, in 
 		}
 		from := ch.Backups[piece.Depth]
 		p.Backup, p.Pack, p.Offset = from.Manifest.ID, piece.Frame.Pack, piece.Frame.Offset
-		raw, err := from.ReadFrame(ctx, piece.Frame, nil)
-		if err != nil {
-			return err
-		}
-		hashes, err := from.PageHashes(ctx, piece.Frame, nil)
-		if err != nil {
-			return err
-		}
-		// The whole frame as a piece: its n-th page has the n-th hash.
-		all, n := repo.Piece{Frame: piece.Frame, Runs: piece.Frame.Runs}, 0
-		for block, page := range all.Pages(raw, g) {
-			if block == in {
-				p.Data, p.Hash = page, hashes[n]
-				if repo.PageHash(page) != p.Hash {
-					return fmt.Errorf("backup %s: %w: it does not match its page hash", p.Backup, repo.ErrCorrupt)
-				}
-				return nil
-			}
-			n++
-		}
+		one := *piece
+		one.Runs = []repo.BlockRun{{First: in, Count: 1}}
+		return p.take(ctx, ch, &one)
 	}
 	for i, v := range cf.Versions { // the newest that says so
 		if contains(v.Zero, in) {
@@ -102,6 +85,32 @@ func (p *Page) read(ctx context.Context, ch *repo.Chain, cf *repo.ChainFile, in 
 		}
 	}
 	return fmt.Errorf("%w: nothing supplies it", repo.ErrCorrupt)
+}
+
+// take reads the page from the piece, which supplies only that.
+func (p *Page) take(ctx context.Context, ch *repo.Chain, one *repo.Piece) error {
+	from := ch.Backups[one.Depth]
+	hashes, err := from.PageHashes(ctx, one.Frame, nil)
+	if err != nil {
+		return err
+	}
+	raw, err := ch.ReadPiece(ctx, one, nil)
+	if err != nil {
+		return err
+	}
+	for s, err := range one.Stretches() {
+		if err != nil {
+			return err
+		}
+		p.Hash = hashes[s.Page]
+	}
+	for _, page := range one.Pages(raw, from.Manifest.Geometry) {
+		p.Data = page
+	}
+	if p.Data == nil || repo.PageHash(p.Data) != p.Hash {
+		return fmt.Errorf("backup %s: %w: it does not match its page hash", p.Backup, repo.ErrCorrupt)
+	}
+	return nil
 }
 
 // judge compares the page's checksum with its content. Forks but the main one have checksums as well.

@@ -1,6 +1,7 @@
 package mount
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,43 +50,36 @@ type assembled struct {
 // resolve decides which frame supplies what, when the file is read for the first time.
 func (a *assembled) resolve() error {
 	a.once.Do(func() {
-		var pieces []repo.Piece
-		if pieces, _, a.err = a.cf.Resolve(a.g); a.err != nil {
+		if a.pieces, _, a.err = a.cf.Resolve(a.g); a.err != nil {
 			return
 		}
-		a.pieces = pieces
-		for i := range pieces {
-			a.addSpans(int32(i))
+		for i := range a.pieces {
+			if a.err = a.addSpans(int32(i)); a.err != nil {
+				return
+			}
 		}
-		slices.SortFunc(a.spans, func(x, y span) int { return int(min(max(x.off-y.off, -1), 1)) })
+		slices.SortFunc(a.spans, func(x, y span) int { return cmp.Compare(x.off, y.off) })
 	})
 	return a.err
 }
 
 // addSpans adds those of one piece.
-func (a *assembled) addSpans(i int32) {
+func (a *assembled) addSpans(i int32) error {
 	p := &a.pieces[i]
 	if a.cf.Versions[0].Kind == repo.KindFile {
 		a.spans = append(a.spans, span{off: p.Offset, n: int64(p.Frame.Raw), piece: i})
-		return
+		return nil
 	}
 	size := int64(a.g.BlockSize)
-	taken := 0
-	at := int64(0)
-	for _, run := range p.Frame.Runs {
-		end := run.First + run.Count
-		for taken < len(p.Runs) && p.Runs[taken].First < end && p.Runs[taken].First >= run.First {
-			r := p.Runs[taken]
-			a.spans = append(a.spans, span{
-				off: int64(r.First) * size, n: int64(r.Count) * size, piece: i, at: int32(at + int64(r.First-run.First)*size),
-			})
-			taken++
+	for s, err := range p.Stretches() {
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.cf.Path, err)
 		}
-		at += int64(run.Count) * size
+		a.spans = append(a.spans, span{
+			off: int64(s.First) * size, n: int64(s.Count) * size, piece: i, at: int32(int64(s.Page) * size),
+		})
 	}
-	if taken < len(p.Runs) {
-		a.err = fmt.Errorf("%s: %w: runs of a frame out of order", a.cf.Path, repo.ErrCorrupt)
-	}
+	return nil
 }
 
 func (a *assembled) read(ctx context.Context, p []byte, off int64) (int, error) {

@@ -84,9 +84,11 @@ const MaxFrame = 1 << 20
 const NoHashes = 0xFFFFFFFF
 
 // Pages counts the blocks of a frame's runs.
-func (f *Frame) Pages() int {
+func (f *Frame) Pages() int { return countBlocks(f.Runs) }
+
+func countBlocks(runs []BlockRun) int {
 	var n pg.BlockNumber
-	for _, r := range f.Runs {
+	for _, r := range runs {
 		n += r.Count
 	}
 	return int(n)

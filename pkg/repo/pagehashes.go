@@ -44,7 +44,9 @@ func (cf *ChainFile) PageHashes(ctx context.Context, ch *Chain, g pg.Geometry) (
 			return nil, err
 		}
 		for i := range pieces[:n] {
-			placeHashes(out, &pieces[i], buf[pieces[i].Frame.HashIndex-first:])
+			if err := placeHashes(out, &pieces[i], buf[pieces[i].Frame.HashIndex-first:]); err != nil {
+				return nil, fmt.Errorf("%s: %w", cf.Path, err)
+			}
 		}
 		pieces = pieces[n:]
 	}
@@ -69,14 +71,12 @@ func contiguous(pieces []Piece) int {
 
 // placeHashes puts the hashes of a piece's blocks in their places; hashes begins with that of
 // the first page of the frame.
-func placeHashes(out []uint64, p *Piece, hashes []uint64) {
-	runs := p.Runs
-	at := pg.BlockNumber(0) // page of the frame
-	for _, r := range p.Frame.Runs {
-		for len(runs) > 0 && runs[0].First >= r.First && uint64(runs[0].First) < r.end() {
-			copy(out[runs[0].First:runs[0].end()], hashes[at+runs[0].First-r.First:])
-			runs = runs[1:]
+func placeHashes(out []uint64, p *Piece, hashes []uint64) error {
+	for s, err := range p.Stretches() {
+		if err != nil {
+			return err
 		}
-		at += r.Count
+		copy(out[s.First:s.end()], hashes[s.Page:])
 	}
+	return nil
 }

@@ -5,15 +5,19 @@ import (
 	"fmt"
 )
 
-// ReadBlocks is ReadFrame for who needs only the blocks of runs, which lie in f.Runs and come in
-// their order: the other pages of the result may hold anything. Everything
-// that covers the frame is verified, whatever is needed of it.
-func (r *BackupReader) ReadBlocks(ctx context.Context, f Frame, runs []BlockRun, dst []byte) ([]byte, error) {
-	w, err := newWanted(&f, runs)
-	if err != nil {
-		return nil, fmt.Errorf("%s%s: offset %d: %w: %w", r.prefix, packObject(f.Pack), f.Offset, ErrCorrupt, err)
+// ReadPiece reads the frame of a piece as ReadFrame does, of a relation at least the blocks that the piece
+// supplies: the other pages of the result may hold anything. Everything that covers the frame is
+// verified, whatever is needed of it.
+func (ch *Chain) ReadPiece(ctx context.Context, p *Piece, dst []byte) ([]byte, error) {
+	r := ch.Backups[p.Depth]
+	if len(p.Runs) == 0 {
+		return r.ReadFrame(ctx, p.Frame, dst)
 	}
-	return r.read(ctx, &f, dst, w.any)
+	w, err := newWanted(p)
+	if err != nil {
+		return nil, fmt.Errorf("%s%s: offset %d: %w", r.prefix, packObject(p.Frame.Pack), p.Frame.Offset, err)
+	}
+	return r.read(ctx, &p.Frame, dst, w.any)
 }
 
 // wanted goes along a frame and says which stretches hold wanted pages.
@@ -22,25 +26,19 @@ type wanted struct{ spans []span }
 // span is bytes [from, to) of a frame.
 type span struct{ from, to int }
 
-// newWanted finds the blocks of runs in a frame.
-func newWanted(f *Frame, runs []BlockRun) (*wanted, error) {
-	pages := f.Pages()
-	if pages == 0 || int(f.Raw)%pages != 0 {
-		return nil, fmt.Errorf("frame of %d bytes for %d blocks", f.Raw, pages)
+// newWanted finds the blocks of a piece in its frame.
+func newWanted(p *Piece) (*wanted, error) {
+	pages := p.Frame.Pages()
+	if pages == 0 || int(p.Frame.Raw)%pages != 0 {
+		return nil, fmt.Errorf("%w: frame of %d bytes for %d blocks", ErrCorrupt, p.Frame.Raw, pages)
 	}
-	size := int(f.Raw) / pages
-	w := &wanted{spans: make([]span, 0, len(runs))}
-	base := 0 // first byte of the held run
-	for _, held := range f.Runs {
-		for len(runs) > 0 && runs[0].First >= held.First && runs[0].end() <= held.end() {
-			from := base + int(runs[0].First-held.First)*size
-			w.spans = append(w.spans, span{from, from + int(runs[0].Count)*size})
-			runs = runs[1:]
+	size := int(p.Frame.Raw) / pages
+	w := &wanted{spans: make([]span, 0, len(p.Runs))}
+	for s, err := range p.Stretches() {
+		if err != nil {
+			return nil, err
 		}
-		base += int(held.Count) * size
-	}
-	if len(runs) > 0 {
-		return nil, fmt.Errorf("block %d is not in the frame, or out of order", runs[0].First)
+		w.spans = append(w.spans, span{s.Page * size, (s.Page + int(s.Count)) * size})
 	}
 	return w, nil
 }

@@ -17,6 +17,9 @@ type Piece struct {
 	Offset int64
 }
 
+// Blocks counts what a piece of a relation supplies.
+func (p *Piece) Blocks() int { return countBlocks(p.Runs) }
+
 // Resolve decides for every block which frame supplies it: each block of the file is in exactly
 // one Piece or in zero. Pieces that supply nothing do not appear. Pure.
 //

@@ -151,7 +151,7 @@ func TestWanted(t *testing.T) {
 			}
 		}
 		f.Raw = uint32(len(pages) * 1024)
-		w, err := newWanted(&f, runs)
+		w, err := newWanted(&Piece{Frame: f, Runs: runs})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +165,7 @@ func TestWanted(t *testing.T) {
 	}
 	f := Frame{Raw: 4096, Runs: []BlockRun{{5, 2}, {9, 2}}}
 	for _, runs := range [][]BlockRun{{{4, 1}}, {{6, 2}}, {{9, 1}, {5, 1}}, {{11, 1}}} {
-		if _, err := newWanted(&f, runs); err == nil {
+		if _, err := newWanted(&Piece{Frame: f, Runs: runs}); err == nil {
 			t.Errorf("%v is in the frame", runs)
 		}
 	}

@@ -63,14 +63,7 @@ func (w *work) plainPiece(ctx context.Context, out *outFile, p *repo.Piece, sum 
 
 // frame reads a piece's frame into dst[:0], of a relation at least the blocks that the piece supplies.
 func (w *work) frame(ctx context.Context, p *repo.Piece, dst []byte) ([]byte, error) {
-	from := w.c.plan.chain.Backups[p.Depth]
-	var b []byte
-	var err error
-	if len(p.Runs) == 0 {
-		b, err = from.ReadFrame(ctx, p.Frame, dst)
-	} else {
-		b, err = from.ReadBlocks(ctx, p.Frame, p.Runs, dst)
-	}
+	b, err := w.c.plan.chain.ReadPiece(ctx, p, dst)
 	if err != nil {
 		return nil, w.wrong(p, err)
 	}

@@ -103,19 +103,19 @@ func (v *view) place(ctx context.Context, m *mender, p *repo.Piece) (pg.BlockNum
 		return v.scatter(ctx, m, p)
 	}
 	b := v.at(p.Frame.Runs[0])
-	got, err := v.w.frame(ctx, p, b[:0:len(b)])
-	if err != nil {
+	if _, err := v.frame(ctx, p, b[:0:len(b)]); err != nil {
 		return 0, err
 	}
-	if len(got) != len(b) {
-		return 0, v.w.wrong(p, fmt.Errorf("frame of %d bytes for %d blocks: %w",
-			len(got), p.Frame.Runs[0].Count, repo.ErrCorrupt))
+	return pg.BlockNumber(p.Blocks()), nil
+}
+
+// frame reads the frame of a piece, in which each of its blocks has its place.
+func (v *view) frame(ctx context.Context, p *repo.Piece, dst []byte) ([]byte, error) {
+	b, err := v.w.frame(ctx, p, dst)
+	if err == nil && int64(len(b)) != int64(p.Frame.Pages())*v.size {
+		err = v.w.wrong(p, fmt.Errorf("frame of %d bytes for %d blocks: %w", len(b), p.Frame.Pages(), repo.ErrCorrupt))
 	}
-	n := pg.BlockNumber(0)
-	for _, r := range p.Runs {
-		n += r.Count
-	}
-	return n, nil
+	return b, err
 }
 
 // straight says whether the blocks of a frame follow on each other and lie in the part.
@@ -124,34 +124,24 @@ func (v *view) straight(p *repo.Piece) bool {
 		return false
 	}
 	held := p.Frame.Runs[0]
-	if held.First < v.part.from || end(held) > uint64(v.part.to) ||
-		int64(held.Count)*v.size != int64(p.Frame.Raw) {
-		return false
-	}
-	for _, r := range p.Runs {
-		if !contains(held, r) {
-			return false
-		}
-	}
-	return true
+	return held.First >= v.part.from && end(held) <= uint64(v.part.to) &&
+		int64(held.Count)*v.size == int64(p.Frame.Raw)
 }
 
 // scatter reads the frame of a piece and copies the blocks that it supplies.
 func (v *view) scatter(ctx context.Context, m *mender, p *repo.Piece) (pg.BlockNumber, error) {
 	var err error
-	if m.frame, err = v.w.frame(ctx, p, m.frame); err != nil {
+	if m.frame, err = v.frame(ctx, p, m.frame); err != nil {
 		return 0, err
 	}
-	bytes := int64(0)
-	from := int64(v.part.from) * v.size
-	for s, err := range stretches(p, len(m.frame), v.size) {
+	placed := pg.BlockNumber(0)
+	for s, err := range p.Stretches() {
 		if err != nil {
 			return 0, v.w.wrong(p, err)
 		}
-		copy(v.bytes[s.to-from:s.to-from+int64(s.size)], m.frame[s.from:])
-		bytes += int64(s.size)
+		placed += pg.BlockNumber(copy(v.at(s.BlockRun), m.frame[int64(s.Page)*v.size:]) / int(v.size))
 	}
-	return pg.BlockNumber(bytes / v.size), nil
+	return placed, nil
 }
 
 // write writes the runs that are to be written.
