@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pgincr/pgincr/internal/pgtest"
@@ -120,10 +121,11 @@ func TestRecognised(t *testing.T) {
 		t.Parallel()
 		s := timelineSite(t, install)
 		parent := s.full()
-		for _, source := range append(allSources(install.Major), "auto") {
+		for i, source := range append(allSources(install.Major), "auto") {
 			s.sql(`UPDATE t SET pad = '` + source + `' WHERE id % 50 = 0`)
 			s.move(3)
-			s.pg.Restart()
+			s.pg.Stop([]pgtest.StopMode{pgtest.Immediate, pgtest.Fast}[i%2]) // a crash resets the archiver's statistics
+			s.pg.Start()
 			b := s.incremental(source, "--parent", parent.ID)
 			if source == "auto" && b.PageMap.Source != "wal" {
 				t.Errorf("auto took %s, because %q", b.PageMap.Source, b.PageMap.FallbackReason)
@@ -131,6 +133,27 @@ func TestRecognised(t *testing.T) {
 			parent = b
 		}
 		s.restoresTo(parent.ID, s.reference())
+	})
+}
+
+// So is one whose WAL is received, and not archived by itself.
+func TestRecognisedByReceived(t *testing.T) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
+		t.Parallel()
+		s := siteOf(t, install.New(t), pgtest.TempDir(t))
+		filled(s)
+		r := s.receive(s.pg)
+		awaitReceived(s.pg)
+		parent := s.full()
+		s.sql(`UPDATE t SET pad = 'received' WHERE id % 50 = 0`)
+		s.move(3)
+		s.pg.Restart()
+		awaitReceived(s.pg)
+		b := s.incremental("wal", "--parent", parent.ID)
+		s.restoresTo(b.ID, s.reference())
+		if code := r.end(t, syscall.SIGTERM); code != 0 {
+			t.Errorf("ended by SIGTERM: exit %d\n%s", code, r.stderr)
+		}
 	})
 }
 

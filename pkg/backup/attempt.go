@@ -71,7 +71,7 @@ func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 func (r *run) chooser(wrong string, limit *limiter) *chooser {
 	return &chooser{
 		position: r.at, parent: r.parent, line: r.line, info: r.info, session: r.s,
-		archive: r.c.WAL(r.o.Compression), archives: r.walMode.archive || r.walMode.unknown, jobs: r.o.Jobs,
+		archive: r.c.WAL(r.o.Compression), jobs: r.o.Jobs,
 		trust: !r.o.NoTrustMtime && !r.parent.ClockStepped, now: r.o.Clock(), wrong: wrong,
 		limit: limit,
 	}

@@ -34,7 +34,6 @@ type chooser struct {
 	info      server.Info
 	session   Session
 	archive   wal.Archive
-	archives  bool // the server's WAL is expected there
 	jobs      int
 	trust     bool
 	now       time.Time

@@ -56,7 +56,8 @@ func marked(ctx context.Context, g pg.Geometry, h pg.History, m *repo.Manifest, 
 	return err == nil && m.WALMark.Sum == repo.FormatSum(sum), err
 }
 
-// tiePatience is how long an archive may take to get a segment that this backup's start has finished.
+// tiePatience is how long an archive may take to get a segment that this backup's start has finished, by
+// archive_command or from a receiver: this is the usual case.
 const tiePatience = 30 * time.Second
 
 // fromWAL gives the map of the WAL from the parent's start to this one's, of this server's WAL: what is archived
@@ -103,11 +104,12 @@ func (c *chooser) built(ctx context.Context) (_ *wal.Built, archived bool, err e
 			return built, false, err
 		}
 	}
-	for waited := time.Duration(0); err == nil && t.Behind && c.archives && waited < tiePatience; waited += archivePause {
-		if err := pause(ctx, archivePause); err != nil {
-			return nil, false, err
+	if err == nil && t.Behind != "" {
+		var missing string
+		missing, err = awaitSegments(ctx, c.archive, []string{t.Behind}, tiePatience)
+		if err == nil && missing == "" {
+			t, err = wal.Tied(ctx, req)
 		}
-		t, err = wal.Tied(ctx, req)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -120,8 +122,11 @@ func (c *chooser) built(ctx context.Context) (_ *wal.Built, archived bool, err e
 	}
 	built, err := wal.Build(ctx, req)
 	if err == nil && t.Compared == 0 {
-		err = &wal.IncompleteError{Reason: "the archive and pg_wal have no segment in common: " +
-			"nothing proves that the archived WAL is this server's"}
+		why := "the archive and pg_wal have no segment in common"
+		if t.Behind != "" {
+			why = fmt.Sprintf("segment %s, the first in pg_wal, is not in the archive after %s", t.Behind, tiePatience)
+		}
+		err = &wal.IncompleteError{Reason: why + ": nothing proves that the archived WAL is this server's"}
 	}
 	return built, err == nil, err
 }

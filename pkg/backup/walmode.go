@@ -10,14 +10,13 @@ import (
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/wal"
 )
 
 // walMode is how the WAL of a backup is to be secured.
 type walMode struct {
 	archive  bool // wait for the archive to have it
 	fallback bool // carry it if the archive does not get it in time
-	// unknown: the archiver is on and its statistics know of no file, as after a crash of the server.
-	unknown bool
 }
 
 // chooseWALMode decides between waiting for the archive and carrying. Left to itself it relies on the
@@ -35,7 +34,7 @@ func (r *run) chooseWALMode(ctx context.Context) (walMode, error) {
 	}
 	name, _, err := r.s.LastArchived(ctx)
 	if err != nil || name == "" {
-		return walMode{unknown: err == nil}, err
+		return walMode{}, err
 	}
 	has, err := r.c.WAL(r.o.Compression).Has(ctx, name)
 	if err != nil {
@@ -140,6 +139,13 @@ func (r *run) awaitArchive(ctx context.Context, h history, segments []string) (m
 			return "", err
 		}
 	}
+	return awaitSegments(ctx, archive, segments, r.o.ArchiveTimeout)
+}
+
+// awaitSegments waits until the archive has all segments, and gives the first that it lacks after that time.
+func awaitSegments(ctx context.Context, archive wal.Archive, segments []string, patience time.Duration) (
+	missing string, err error,
+) {
 	for waited := time.Duration(0); len(segments) > 0; {
 		has, err := archive.Has(ctx, segments[0])
 		if err != nil {
@@ -149,7 +155,7 @@ func (r *run) awaitArchive(ctx context.Context, h history, segments []string) (m
 			segments = segments[1:]
 			continue
 		}
-		if waited >= r.o.ArchiveTimeout {
+		if waited >= patience {
 			return segments[0], nil
 		}
 		if err := pause(ctx, archivePause); err != nil {

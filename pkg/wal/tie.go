@@ -15,9 +15,9 @@ import (
 type Tie struct {
 	Compared int    // segments that both have and that are the same
 	Foreign  string // a segment that both have and that differs; "": none
-	// Behind: there was nothing to compare, but will be once the archive, which reaches up to pg_wal, gets what is
-	// finished there.
-	Behind bool
+	// Behind: there was nothing to compare, but will be once the archive, which reaches up to pg_wal, gets this
+	// segment, which is finished there; "": waiting does not help.
+	Behind string
 }
 
 // Tied compares the oldest and the newest segment up to that of req.To which both req.Archive and req.Dir have,
@@ -44,8 +44,10 @@ func Tied(ctx context.Context, req MapRequest) (Tie, error) {
 		}
 	}
 	if newest > last {
-		t.Behind = own < last && own > first && b.archivedUpTo(ctx, own)
-		return t, nil
+		if own < last && own > first {
+			t.Behind, err = b.behind(ctx, own)
+		}
+		return t, err
 	}
 	for n := own; n < newest; n++ {
 		if ok, err := b.compare(ctx, n, &t); ok || err != nil {
@@ -69,10 +71,13 @@ func (b *builder) ownSegments(first, last pg.SegNo) (pg.SegNo, error) {
 	return first, nil
 }
 
-// archivedUpTo says whether the archive has the segment before n.
-func (b *builder) archivedUpTo(ctx context.Context, n pg.SegNo) bool {
-	f, err := b.Archive.Open(ctx, b.segmentName(n-1))
-	return err == nil && f.Close() == nil
+// behind gives the name of segment n where it is the next that the archive will get, or "".
+func (b *builder) behind(ctx context.Context, n pg.SegNo) (string, error) {
+	upTo, err := b.Archive.Has(ctx, b.segmentName(n-1))
+	if err != nil || !upTo {
+		return "", err
+	}
+	return b.segmentName(n), nil
 }
 
 // compare compares a segment in both places, and says whether that told something.
