@@ -16,7 +16,7 @@ import (
 func TestReceiverTroubles(t *testing.T) {
 	t.Parallel()
 	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
-		s := newLonelySite(t, install, pgtest.WALSegmentSize(1),
+		s := newLonelySite(t, install, pgtest.WALSegmentSize(1), pgtest.Setting("wal_keep_size", "0"),
 			pgtest.Setting("min_wal_size", "2MB"), pgtest.Setting("max_wal_size", "4MB"))
 		s.pg.Exec("CREATE TABLE t (n int, g int, filler text)")
 		s.notReceived("no replication slot", "--create-slot")
