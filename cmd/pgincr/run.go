@@ -21,7 +21,7 @@ import (
 // run is the whole program: it parses args, does the command, and gives the exit code of docs/cli.md.
 func run(args []string, stdout, stderr io.Writer) (code int) {
 	p := newProgram(stdout, stderr)
-	recovery := isArchiveGet(args)
+	recovery := calls(args, "archive-get")
 	if recovery {
 		// A crash of the Go runtime exits with 2, which a recovering server takes for
 		// the end of WAL. This makes it a signal, which it does not.
@@ -33,7 +33,7 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 			code = exitCode(errInternal, recovery)
 		}
 	}()
-	ctx, stop := interruptible()
+	ctx, stop := interruptible(signals(args)...)
 	defer stop()
 	return exitCode(p.do(ctx, args), recovery)
 }
@@ -94,15 +94,20 @@ func newParser(g *grammar, p *program) (*kong.Kong, error) {
 	)
 }
 
-// interruptible gives a context that the first SIGINT, SIGTERM or SIGHUP cancels. The second one kills,
-// because by then their default is back. Who ignores a signal (nohup, a background job) goes on ignoring it.
-func interruptible() (context.Context, context.CancelFunc) {
-	var signals []os.Signal
-	for _, s := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signals = append(signals, s)
-		}
+// signals gives those that end a command in good order. At an immediate stop PostgreSQL sends SIGQUIT to
+// what it runs, too; Go's answer to it would fill the server's log.
+func signals(args []string) []os.Signal {
+	all := []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
+	if calls(args, "archive-push") || calls(args, "archive-get") {
+		all = append(all, syscall.SIGQUIT)
 	}
+	return all
+}
+
+// interruptible gives a context that the first of some signals cancels. The second one kills, because by then
+// their default is back. Who ignores a signal (nohup, a background job) goes on ignoring it.
+func interruptible(signals ...os.Signal) (context.Context, context.CancelFunc) {
+	signals = slices.DeleteFunc(signals, signal.Ignored)
 	if len(signals) == 0 {
 		return context.WithCancel(context.Background())
 	}
@@ -111,13 +116,13 @@ func interruptible() (context.Context, context.CancelFunc) {
 	return ctx, stop
 }
 
-// isArchiveGet says whether these are arguments of archive-get, even where they do not parse.
-func isArchiveGet(args []string) bool {
+// calls says whether these are arguments of a command, even where they do not parse.
+func calls(args []string, command string) bool {
 	end := slices.Index(args, "--")
 	if end < 0 {
 		end = len(args)
 	}
-	return slices.Contains(args[:end], "archive-get")
+	return slices.Contains(args[:end], command)
 }
 
 // program is what every command is given besides its own flags.

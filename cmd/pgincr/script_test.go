@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -18,7 +21,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"pgincr": main})
+	testscript.Main(m, map[string]func(){"pgincr": main, "crashing": crashing})
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // The scripts of testdata/script say what users see: exit codes, messages, help.
@@ -93,58 +103,73 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 // A crash of the program must not look like the end of WAL: Go's own exit code for
 // it is 2, which ends archive recovery. Seen from the shell that PostgreSQL uses, it is above 125.
 func TestArchiveGetCrash(t *testing.T) {
+	code, said := whileReading(t, "crashing", "archive-get -R . 00000002.history x", func(_ int, stdin, _ io.Closer) {
+		must(t, stdin.Close())
+	})
+	if code <= 125 || !strings.Contains(said, "as if by mistake") {
+		t.Errorf("exit %d\n%s", code, said)
+	}
+}
+
+// crashing is the program until its standard input ends.
+func crashing() {
+	go func() {
+		_, err := io.Copy(io.Discard, os.Stdin)
+		panic(errors.Join(errors.New("as if by mistake"), err))
+	}()
+	main()
+}
+
+// An immediate stop of the server sends SIGQUIT to what it runs. It ends the command in good order: Go's answer
+// would be a crash, of which the server's log is full.
+func TestArchiveQuit(t *testing.T) {
+	for arguments, want := range map[string]int{
+		"archive-get -R . 00000002.history x": 200,
+		"archive-push -R . 00000002.history":  1,
+	} {
+		code, said := whileReading(t, "pgincr", arguments, func(pid int, _, config io.Closer) {
+			must(t, errors.Join(syscall.Kill(pid, syscall.SIGQUIT), config.Close()))
+		})
+		if code != want || strings.Contains(said, "goroutine") {
+			t.Errorf("%s: exit %d, want %d\n%s", arguments, code, want, said)
+		}
+	}
+}
+
+// whileReading runs a program by a shell, as the server does, calls do while it reads its configuration, and gives
+// its exit code and what it said.
+func whileReading(
+	t *testing.T, program, arguments string, do func(pid int, stdin, config io.Closer),
+) (code int, said string) {
+	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	dir := t.TempDir()
-	if err := os.Mkdir(filepath.Join(dir, "main"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	fifo := filepath.Join(dir, "main", "cluster.json") // opening it waits for somebody who writes
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	program := filepath.Join(t.TempDir(), "pgincr") // by its name the test binary knows what to be
-	if err := os.Symlink(self, program); err != nil {
-		t.Fatal(err)
-	}
-	c := exec.Command("sh", "-c", shellQuote(program)+" archive-get -R "+shellQuote(dir)+" 00000002.history x; exit $?")
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	c.Dir = dir
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	// Opening for writing without waiting works as soon as the program waits for it. Its process is looked up
-	// before that: from then on it may end at any moment.
-	deadline := time.Now().Add(time.Minute)
-	pid := 0
-	for {
+	fifo := filepath.Join(dir, "config") // who reads it waits for somebody who writes
+	must(t, syscall.Mkfifo(fifo, 0o600))
+	program = filepath.Join(dir, program) // by its name the test binary knows what to be
+	must(t, os.Symlink(self, program))
+	var stderr bytes.Buffer
+	c := exec.Command("sh", "-c", shellQuote(program)+" --config config "+arguments+"; exit $?")
+	c.Dir, c.Stderr = dir, &stderr
+	stdin, err := c.StdinPipe()
+	must(t, err)
+	must(t, c.Start())
+	var config *os.File
+	for deadline := time.Now().Add(time.Minute); config == nil; runtime.Gosched() {
 		if time.Now().After(deadline) {
-			t.Fatal("the program never opened the repository")
+			t.Fatal("the program never read its configuration")
 		}
-		if pid == 0 {
-			children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", c.Process.Pid))
-			if err != nil {
-				t.Fatal(err)
-			}
-			_, _ = fmt.Sscan(string(children), &pid) // none yet
-		}
-		if pid == 0 {
-			continue
-		}
-		f, err := os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-		if err == nil {
-			defer f.Close()
-			break
-		}
-		runtime.Gosched()
+		// This opens nothing as long as nobody reads.
+		config, _ = os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0)
 	}
-	// The Go runtime takes this for a reason to crash; sh does not die of it while it waits.
-	if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil && !errors.Is(err, syscall.ESRCH) {
-		t.Fatal(err)
-	}
-	if err := c.Wait(); c.ProcessState.ExitCode() <= 125 {
-		t.Errorf("exit %d: %v", c.ProcessState.ExitCode(), err)
-	}
+	defer config.Close()
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", c.Process.Pid))
+	must(t, err)
+	pid := 0
+	_, err = fmt.Sscan(string(children), &pid)
+	must(t, err)
+	do(pid, stdin, config)
+	_ = c.Wait() // its exit code tells
+	return c.ProcessState.ExitCode(), stderr.String()
 }
