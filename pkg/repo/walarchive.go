@@ -141,7 +141,11 @@ func (a *WALArchive) Has(ctx context.Context, name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = a.c.st.Stat(ctx, object)
+	return a.there(ctx, object)
+}
+
+func (a *WALArchive) there(ctx context.Context, object string) (bool, error) {
+	_, err := a.c.st.Stat(ctx, object)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
@@ -204,8 +208,8 @@ func (a *WALArchive) PutMap(ctx context.Context, name string, data []byte) error
 	if len(data) > maxMap {
 		return fmt.Errorf("map %s: %d bytes, more than %d", name, len(data), maxMap)
 	}
-	if _, err := a.c.st.Stat(ctx, object); !errors.Is(err, ErrNotFound) {
-		return err // nil: it is there
+	if there, err := a.there(ctx, object); there || err != nil {
+		return err
 	}
 	_, _, err = a.e.put(ctx, a.c.st, object, a.c.walHeader(kindMap, name), bytes.NewReader(data))
 	if errors.Is(err, ErrExists) {
@@ -220,11 +224,7 @@ func (a *WALArchive) HasMap(ctx context.Context, name string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = a.c.st.Stat(ctx, object)
-	if errors.Is(err, ErrNotFound) {
-		return false, nil
-	}
-	return err == nil, err
+	return a.there(ctx, object)
 }
 
 // GetMap reads a page map, or fails with ErrNotFound.
