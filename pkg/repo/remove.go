@@ -42,7 +42,7 @@ func (e *InUseError) Error() string { return fmt.Sprintf("backup %s: %s", e.Back
 
 // Backup removes a backup. *InUseError: it was left alone, with all its data. One that is not there is no error.
 func (r *Remover) Backup(ctx context.Context, id string) (err error) {
-	return r.locked(ctx, id, func(held []HeldLock) error {
+	return r.backup(ctx, id, func(held []HeldLock) error {
 		if err := r.verifyUnused(ctx, id, held); err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (r *Remover) Backup(ctx context.Context, id string) (err error) {
 // Unfinished removes what lies under a backup's id without a manifest. *InUseError: somebody writes it, or
 // it has a manifest.
 func (r *Remover) Unfinished(ctx context.Context, id string) error {
-	return r.locked(ctx, id, func(held []HeldLock) error {
+	return r.backup(ctx, id, func(held []HeldLock) error {
 		if l := userOf(id, held); l != nil {
 			return &InUseError{id, l.String()}
 		}
@@ -80,12 +80,17 @@ func (r *Remover) Unfinished(ctx context.Context, id string) error {
 	})
 }
 
-// locked calls remove with the lock of who removes id held, and with all locks.
-func (r *Remover) locked(ctx context.Context, id string, remove func([]HeldLock) error) (err error) {
+// backup calls remove with the lock of who removes a backup held, and with all locks.
+func (r *Remover) backup(ctx context.Context, id string, remove func([]HeldLock) error) error {
 	if _, _, err := ParseID(id); err != nil {
 		return err
 	}
-	unlock, err := r.c.Lock(ctx, string(LockRemoving)+"-"+id)
+	return r.locked(ctx, id, remove)
+}
+
+// locked calls remove with the lock of who removes what held, and with all locks.
+func (r *Remover) locked(ctx context.Context, what string, remove func([]HeldLock) error) (err error) {
+	unlock, err := r.c.Lock(ctx, string(LockRemoving)+"-"+what)
 	if err != nil {
 		return err
 	}
@@ -209,20 +214,18 @@ func (r *Remover) manifest(ctx context.Context, id string) (*Manifest, error) {
 // with all locks, and gives the names, which are removed in their order.
 func (r *Remover) WAL(
 	ctx context.Context, choose func(ctx context.Context, held []HeldLock) (files, maps []string, err error),
-) (err error) {
-	unlock, err := r.c.Lock(ctx, string(LockRemoving)+"-"+removingWAL)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	held, err := r.c.Locks(ctx)
-	if err != nil {
-		return err
-	}
-	files, maps, err := choose(ctx, held)
-	if err != nil {
-		return err
-	}
+) error {
+	return r.locked(ctx, removingWAL, func(held []HeldLock) error {
+		files, maps, err := choose(ctx, held)
+		if err != nil {
+			return err
+		}
+		return r.deleteWAL(ctx, files, maps)
+	})
+}
+
+// deleteWAL deletes WAL files and page maps in their order.
+func (r *Remover) deleteWAL(ctx context.Context, files, maps []string) error {
 	a := r.c.WAL(Compression{})
 	var names []string
 	for _, f := range files {
