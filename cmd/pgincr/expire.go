@@ -50,9 +50,10 @@ func (c *expireCommand) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
+	switch {
+	case c.JSON:
 		err = p.printJSON(res)
-	} else {
+	case !p.common.Quiet || c.DryRun:
 		err = p.printExpired(res)
 	}
 	if n := res.Damaged(); err == nil && n > 0 {
