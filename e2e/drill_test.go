@@ -170,6 +170,15 @@ func TestDrillFails(t *testing.T) {
 	if len(s.recorded()) != recorded+1 {
 		t.Errorf("%d drills recorded", len(s.recorded()))
 	}
+	for args, words := range map[string]string{"--timeout=1ms": "not done after 1ms", "--role=nobody": "with --role"} {
+		if r, o := s.drill(1, "--no-record", "--scratch", scratch, args); r.Result != "failed" || r.Error == "" ||
+			!strings.Contains(o.stderr, words) {
+			t.Errorf("%s: %+v\n%s", args, r, o.stderr)
+		}
+		if _, err := os.Stat(scratch); err == nil {
+			t.Errorf("%s: %s is still there", args, scratch)
+		}
+	}
 	s.interruptDrill(scratch)
 
 	wal, err := filepath.Glob(filepath.Join(s.repo, "main", "wal", "00000001", "0*"))

@@ -42,7 +42,10 @@ func newClient(ctx context.Context, s *scratch, o *Options) (*client, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if err == nil && found != "" {
+		if err == nil && found == "" {
+			err = errors.New("no superuser may log in")
+		}
+		if err == nil {
 			c.role = found
 			return c, nil
 		}
