@@ -38,7 +38,9 @@ func (c *checkCommand) Validate() error {
 		return errors.New("--json, --nagios: cannot be used together")
 	case c.RepositoryOnly && c.SwitchWAL:
 		return errors.New("--switch-wal: does not go with --repository-only")
-	case c.MaxChain < 0 || c.MaxBackupAge < 0 || c.MaxArchiveAge < 0 || c.MaxDrillAge < 0 || c.SwitchTimeout <= 0:
+	case c.SwitchTimeout <= 0:
+		return errors.New("--switch-timeout: must be positive")
+	case c.MaxChain < 0 || c.MaxBackupAge < 0 || c.MaxArchiveAge < 0 || c.MaxDrillAge < 0:
 		return errors.New("--max-…: must not be negative")
 	}
 	return nil
