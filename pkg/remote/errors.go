@@ -27,11 +27,11 @@ const (
 )
 
 // Error says that a repository cannot be used. It is repo.ErrUnreachable; a denied one is
-// fs.ErrPermission as well.
+// fs.ErrPermission as well. It is nothing that Err is: a key file that is missing is no missing object.
 type Error struct {
 	Repo  string // URL without secrets
 	Cause Cause
-	Err   error
+	Err   error // for people
 }
 
 func (e *Error) Error() string {
@@ -42,8 +42,6 @@ func (e *Error) Error() string {
 	}[e.Cause]
 	return fmt.Sprintf("repository %s: %s: %v", e.Repo, what, e.Err)
 }
-
-func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) Is(target error) bool {
 	return target == repo.ErrUnreachable || target == fs.ErrPermission && e.Cause == Denied

@@ -72,10 +72,14 @@ func TestRefused(t *testing.T) {
 		"no key":            {strings.Replace(server.URL(dir), server.Identity, missing, 1), remote.NoCredentials},
 		"another port":      {strings.Replace(server.URL(dir), server.Addr, other.Addr, 1), remote.Untrusted},
 	} {
-		var known *remote.Error
-		_, err := open(t, test.url).List(t.Context(), "", true)
-		if !errors.As(err, &known) || known.Cause != test.cause || !errors.Is(err, repo.ErrUnreachable) {
-			t.Errorf("%s: %v", name, err)
+		st := open(t, test.url)
+		_, listErr := st.List(t.Context(), "", true)
+		_, openErr := st.Open(t.Context(), "a")
+		for _, err := range []error{listErr, openErr} {
+			var known *remote.Error
+			if !errors.As(err, &known) || known.Cause != test.cause || !errors.Is(err, repo.ErrUnreachable) {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 	if _, err := os.Stat(missing); err == nil {
