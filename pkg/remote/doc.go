@@ -9,7 +9,8 @@
 // An object appears with the one request that names it, which the service carries out only if
 // nothing has that name. Where the answer to that request is lost, a token that was sent along tells whether
 // the object that is there is the one that was sent. What a service says is absent is believed only
-// after a listing has shown it, so that a proxy's "not found" is never taken for the end of an archive.
+// after a listing has shown it, so that a proxy's "not found" is never taken for the end of an archive; but for
+// a service between which and this host nothing can stand.
 //
 // Memory of a Store, whatever the size of what it holds:
 //

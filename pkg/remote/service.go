@@ -42,6 +42,9 @@ type Limits struct {
 	Parts   int // of one object; 0: any number
 	// Ordered: parts must be sent one after the other, and all but the last have PartSize bytes.
 	Ordered bool
+	// Direct: nothing stands between that could answer for the service, as a proxy does, so that what it says is
+	// absent needs no proof.
+	Direct bool
 }
 
 // PutOptions says what Put is to find.

@@ -93,11 +93,12 @@ func (s *Store) Stat(ctx context.Context, name string) (int64, error) {
 	return o.Size, wrap("stat", name, err)
 }
 
-// present calls get, and where that finds nothing, makes certain of it: a listing must show the same.
+// present calls get, and where that finds nothing, makes certain of it: a listing must show the same, unless
+// the service itself is certain.
 func (s *Store) present(ctx context.Context, key string, get func(context.Context) error) error {
 	for range 3 {
 		err := get(ctx)
-		if !errors.Is(err, repo.ErrNotFound) {
+		if !errors.Is(err, repo.ErrNotFound) || s.limits.Direct {
 			return err
 		}
 		found, listErr := s.listKeys(ctx, key, true)

@@ -52,14 +52,16 @@ func (s *service) Put(ctx context.Context, key string, data []byte, o remote.Put
 // makeTemporary writes a file durably, with the directories that it needs.
 func (s *service) makeTemporary(c *conn, temp string, data []byte) error {
 	f, err := c.OpenFile(temp, os.O_WRONLY|os.O_CREATE)
-	for range 20 { // the directory, and those above it, may be removed as empty before they are used
-		if !errors.Is(err, fs.ErrNotExist) {
-			break
-		}
+	if errors.Is(err, fs.ErrNotExist) {
 		if err := s.mkdirs(c, path.Dir(temp)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 		f, err = c.OpenFile(temp, os.O_WRONLY|os.O_CREATE)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		// Somebody else deleted what was in the directory, and the directory with it.
+		err := fmt.Errorf("%s: removed while it was needed", path.Dir(temp))
+		return &remote.Error{Repo: s.url, Cause: remote.Unreachable, Err: err} // passes
 	}
 	if err != nil {
 		return err
@@ -74,13 +76,15 @@ func (s *service) makeTemporary(c *conn, temp string, data []byte) error {
 	return errors.Join(err, f.Close())
 }
 
-// mkdirs makes dir and what is missing between the root and it, durably.
+// mkdirs makes dir and what is missing above it, durably, but for the root.
 func (s *service) mkdirs(c *conn, dir string) error {
-	if dir == s.root {
-		return s.verifyRoot(c)
-	}
-	if info, err := c.Stat(dir); err == nil && info.IsDir() {
+	switch info, err := c.Stat(dir); {
+	case err == nil && info.IsDir():
 		return nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
+	case dir == s.root, dir == "/":
+		return s.verifyRoot(c)
 	}
 	if err := s.mkdirs(c, path.Dir(dir)); err != nil {
 		return err

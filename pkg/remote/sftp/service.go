@@ -27,7 +27,7 @@ type service struct {
 func (s *service) String() string { return s.url }
 
 // Limits are none but what is sensible.
-func (s *service) Limits() remote.Limits { return remote.Limits{Deletes: 100} }
+func (s *service) Limits() remote.Limits { return remote.Limits{Deletes: 100, Direct: true} }
 
 // path is the file of an object.
 func (s *service) path(key string) string { return s.root + "/" + key }
@@ -44,13 +44,30 @@ func (s *service) verifyRoot(c *conn) error {
 	return err
 }
 
-// MakeRoot makes the directory. Nothing else does.
+// MakeRoot makes the directory, which nobody else may read, and those above it. Nothing else does. One that
+// there is stays as it is.
 func (s *service) MakeRoot(ctx context.Context) error {
 	return s.link.do(ctx, func(c *conn) error {
-		if err := c.MkdirAll(s.root); err != nil {
+		if _, err := c.Stat(s.root); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		return syncDir(c, path.Dir(s.root))
+		above, name := path.Split(s.root)
+		if err := s.mkdirs(c, path.Clean(above)); err != nil {
+			return err
+		}
+		temp := above + hidden(name, newToken())
+		err := c.Mkdir(temp)
+		if err == nil {
+			err = c.Chmod(temp, 0o700)
+		}
+		if err == nil {
+			err = c.Rename(temp, s.root)
+		}
+		if err != nil {
+			_ = c.RemoveDirectory(temp) // empty and hidden in any case
+			return err
+		}
+		return syncDir(c, above)
 	})
 }
 
@@ -59,7 +76,7 @@ func (s *service) Get(ctx context.Context, key string, p []byte, off int64) (n i
 	err = s.link.do(ctx, func(c *conn) error {
 		f, err := c.Open(s.path(key))
 		if err != nil {
-			return s.missing(err)
+			return s.missing(c, err)
 		}
 		defer func() { _ = f.Close() }() // only read from
 		info, err := f.Stat()
@@ -79,12 +96,15 @@ func (s *service) Get(ctx context.Context, key string, p []byte, off int64) (n i
 	return n, size, err
 }
 
-// missing turns what is not there into repo.ErrNotFound.
-func (s *service) missing(err error) error {
-	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %w", repo.ErrNotFound, err)
+// missing turns what is not there into repo.ErrNotFound, if the root is there.
+func (s *service) missing(c *conn, err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return err
+	if err := s.verifyRoot(c); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: %w", repo.ErrNotFound, err)
 }
 
 // Stat looks at a file. It has no token: see publish.
@@ -92,7 +112,7 @@ func (s *service) Stat(ctx context.Context, key string) (o remote.Object, err er
 	err = s.link.do(ctx, func(c *conn) error {
 		info, err := c.Stat(s.path(key))
 		if err != nil {
-			return s.missing(err)
+			return s.missing(c, err)
 		}
 		if info.IsDir() {
 			return repo.ErrNotFound
@@ -101,7 +121,7 @@ func (s *service) Stat(ctx context.Context, key string) (o remote.Object, err er
 		if o.Size <= maxReplaced {
 			o.Version, err = version(c, s.path(key))
 		}
-		return s.missing(err)
+		return s.missing(c, err)
 	})
 	return o, err
 }
@@ -156,14 +176,8 @@ func (s *service) Delete(ctx context.Context, keys []string) error {
 	return s.link.do(ctx, func(c *conn) error {
 		dirs := map[string]bool{}
 		for _, key := range keys {
-			err := c.Remove(s.path(key))
-			if err != nil && !errors.Is(err, fs.ErrNotExist) {
-				// A file where the name has a directory, or a directory: there is no such object.
-				if _, statErr := c.Stat(s.path(key)); statErr != nil && !errors.Is(statErr, fs.ErrNotExist) {
-					return err
-				} else if statErr == nil {
-					return err
-				}
+			if err := c.Remove(s.path(key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
 			}
 			dirs[path.Dir(s.path(key))] = true
 		}

@@ -2,7 +2,9 @@ package sftp_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,10 +38,14 @@ func TestConformance(t *testing.T) {
 		}
 	})
 	t.Run("several hosts", func(t *testing.T) {
-		url := server.URL(t.TempDir())
+		root := filepath.Join(t.TempDir(), "not/there")
+		url := server.URL(root)
 		a, b := open(t, url), open(t, url)
 		if err := errors.Join(a.CreateRoot(t.Context()), b.CreateRoot(t.Context())); err != nil {
 			t.Fatal(err)
+		}
+		if info, err := os.Stat(root); err != nil || info.Mode() != fs.ModeDir|0o700 {
+			t.Errorf("the root is for its user alone: %v, %v", info, err)
 		}
 		unlock, err := a.Lock(t.Context(), "main/locks/backup", "host a")
 		if err != nil {
