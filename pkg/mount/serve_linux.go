@@ -1,9 +1,12 @@
 package mount
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os/exec"
 	"syscall"
 	"time"
 
@@ -45,12 +48,27 @@ func serve(ctx context.Context, root *entry, id string, o Options) error {
 	case <-ctx.Done():
 	}
 	if err := server.Unmount(); err != nil {
-		o.Log.Warn("the directory is in use and taken away all the same", "dir", o.Dir)
-		if err := syscall.Unmount(o.Dir, syscall.MNT_DETACH); err != nil {
+		o.Log.Warn("the directory is in use and taken away all the same", "dir", o.Dir, "cause", err.Error())
+		if err := detach(context.WithoutCancel(ctx), o.Dir); err != nil {
 			return errors.Join(err, context.Cause(ctx))
 		}
 		return nil // who has a file open gets errors from now on
 	}
 	<-ended
+	return nil
+}
+
+// detach takes a mounted directory away although it is in use.
+func detach(ctx context.Context, dir string) error {
+	err := syscall.Unmount(dir, syscall.MNT_DETACH)
+	if !errors.Is(err, syscall.EPERM) {
+		return err
+	}
+	// Who is not root mounted by fusermount3, which may do it for its user.
+	cmd := exec.CommandContext(ctx, "fusermount3", "-u", "-z", "--", dir) //nolint:gosec // dir is the operator's
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("fusermount3: %w: %s", err, bytes.TrimSpace(out))
+	}
 	return nil
 }
