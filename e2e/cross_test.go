@@ -83,7 +83,7 @@ func TestDatabaseNumberAgain(t *testing.T) {
 			return // TestDatabaseRecreatedByFileCopy
 		}
 		if !ok {
-			t.Logf("NOT TESTED on %s, which has no pg_resetwal (docs/testing.md)", install)
+			pgtest.NotTested(t, "on %s, which has no pg_resetwal (docs/testing.md)", install)
 			return
 		}
 		t.Parallel()

@@ -82,7 +82,7 @@ func (s *site) overwrote(segment string) {
 	s.t.Helper()
 	dump, ok := s.pg.Install.Tool("pg_waldump")
 	if !ok {
-		s.t.Logf("NOT CHECKED: %s has no pg_waldump", s.pg.Install)
+		pgtest.NotTested(s.t, "whether a record was overwritten: %s has no pg_waldump", s.pg.Install)
 		return
 	}
 	file := filepath.Join(pgtest.TempDir(s.t), segment)

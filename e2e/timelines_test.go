@@ -149,7 +149,7 @@ func TestRewound(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		rewind, ok := install.Tool("pg_rewind")
 		if !ok {
-			t.Logf("NOT TESTED on %s, which has no pg_rewind (docs/testing.md)", install)
+			pgtest.NotTested(t, "on %s, which has no pg_rewind (docs/testing.md)", install)
 			return
 		}
 		t.Parallel()
@@ -194,7 +194,7 @@ func TestResetWAL(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		reset, ok := install.Tool("pg_resetwal")
 		if !ok {
-			t.Logf("NOT TESTED on %s, which has no pg_resetwal (docs/testing.md)", install)
+			pgtest.NotTested(t, "on %s, which has no pg_resetwal (docs/testing.md)", install)
 			return
 		}
 		t.Parallel()

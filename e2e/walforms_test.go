@@ -16,7 +16,7 @@ func (s *site) walForms() (forms []string) {
 	forms = strings.Split(values, ",")
 	for _, want := range []string{"lz4", "zstd"} {
 		if s.pg.Install.Major >= 15 && !slices.Contains(forms, want) {
-			s.t.Logf("NOT TESTED: %s was built without %s, and cannot compress WAL by it", s.pg.Install, want)
+			pgtest.NotTested(s.t, "with WAL compressed by %s, without which %s was built", want, s.pg.Install)
 		}
 	}
 	return forms

@@ -46,12 +46,17 @@ func Versions(t testing.TB) []Install {
 	case len(installs) == 0:
 		t.Fatalf("no PostgreSQL found: %s, or set PGINCR_TEST_PG=none", installHint)
 	case len(missing) > 0:
-		notice := fmt.Sprintf("%s: NOT TESTED on PostgreSQL %s, which is not installed: %s",
-			t.Name(), strings.Join(missing, ", "), installHint)
-		t.Log(notice)
-		fmt.Fprintln(os.Stderr, notice)
+		NotTested(t, "on PostgreSQL %s, which is not installed: %s", strings.Join(missing, ", "), installHint)
 	}
 	return installs
+}
+
+// NotTested says what a test leaves out, also where nobody asked for the log of tests that pass.
+func NotTested(t testing.TB, format string, args ...any) {
+	t.Helper()
+	notice := fmt.Sprintf("%s: NOT TESTED "+format, append([]any{t.Name()}, args...)...)
+	t.Log(notice)
+	fmt.Fprintln(os.Stderr, notice)
 }
 
 // Newest returns the newest of Versions.
