@@ -50,7 +50,7 @@ func changeAll(c *pgtest.Cluster, r *rand.Rand, stop <-chan struct{}, only int) 
 
 func TestConcurrentChanges(t *testing.T) {
 	// A backup taken while relations grow, shrink, vanish and move is consistent where it ends.
-	oldestAndNewest(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		c := install.New(t, pgtest.Setting("wal_keep_size", "8GB"), pgtest.Setting("max_wal_size", "8GB"))
 		c.NewTablespace("ts")
 		c.Exec(`CREATE TABLE inv (k int, n bigint, s bigint)`)

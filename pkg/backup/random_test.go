@@ -120,7 +120,7 @@ func TestRandomHistories(t *testing.T) {
 	// Whatever happened between two backups: a chain gives back what the server held, and the scan by
 	// LSN and the page map name every page whose content changed.
 	// PGINCR_TEST_SEED repeats one run.
-	oldestAndNewest(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		for _, checksums := range []bool{true, false} {
 			t.Run(fmt.Sprintf("checksums=%v", checksums), func(t *testing.T) {
 				seed := uint64(time.Now().UnixNano())

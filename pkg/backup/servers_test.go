@@ -16,15 +16,6 @@ import (
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
-// oldestAndNewest runs a test on the two ends of what is installed.
-func oldestAndNewest(t *testing.T, test func(*testing.T, pgtest.Install)) {
-	t.Helper()
-	all := pgtest.Versions(t)
-	for _, install := range slices.Compact([]pgtest.Install{all[0], all[len(all)-1]}) {
-		t.Run(install.String(), func(t *testing.T) { test(t, install) })
-	}
-}
-
 // expect restores m and compares its tables with want.
 func (w *world) expect(m *repo.Manifest, want map[string]string) {
 	w.t.Helper()
@@ -41,7 +32,7 @@ func (w *world) expect(m *repo.Manifest, want map[string]string) {
 func TestStandby(t *testing.T) {
 	// Backups of a standby give back what it had replayed, also two that begin at the same
 	// restartpoint, and go on after it was promoted.
-	oldestAndNewest(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		primary := install.New(t)
 		exec(primary, `CREATE TABLE t AS SELECT g AS a, repeat('x', 100) AS b FROM generate_series(1, 20000) g`,
 			`CREATE INDEX ON t (a)`, `VACUUM t`)
@@ -120,7 +111,7 @@ func TestPromotedClone(t *testing.T) {
 
 func TestTablespaces(t *testing.T) {
 	// Relations are found in tablespaces of every kind, and in those that come and go between backups.
-	oldestAndNewest(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		c := install.New(t)
 		c.NewTablespace("a")
 		c.NewTablespace("b")
@@ -152,7 +143,7 @@ func TestTablespaces(t *testing.T) {
 func TestChecksumsSwitched(t *testing.T) {
 	// Checksums that were switched in between leave no trace in WAL or page LSNs: auto compares page
 	// hashes, and a source that was named is refused.
-	oldestAndNewest(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		if _, ok := install.Tool("pg_checksums"); !ok {
 			t.Skip("no pg_checksums")
 		}
@@ -272,7 +263,7 @@ func TestCrossAndSummaries(t *testing.T) {
 func TestScanTakesNoCatalogs(t *testing.T) {
 	// Pages as initdb left them have LSNs that say nothing. They are compared, not stored again each time, and
 	// found when they are changed without an LSN.
-	oldestAndNewest(t, func(t *testing.T, install pgtest.Install) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		c := install.New(t, pgtest.Checksums(false), pgtest.Setting("wal_keep_size", "1GB"))
 		exec(c, `CREATE TABLE t AS SELECT g AS a FROM generate_series(1, 20000) g`, `CREATE INDEX ON t (a)`)
 		path := c.Query1(`SELECT pg_relation_filepath('pg_description')`)
