@@ -38,10 +38,12 @@ func TestHooksAndMetrics(t *testing.T) {
 	wants(read(prom), `pgincr_run_exit_code{cluster="main",command="backup"} 0`, `pgincr_chain_length{cluster="main"} 1`,
 		`pgincr_backups{cluster="main",status="ok"} 1`, `pgincr_backup_corrupt_pages{cluster="main",type="full"} 0`)
 
-	o := s.run("backup", "-D", s.pg.DataDir, "--hook-before", "exit 7", "--hook-after", "touch "+dir+"/ran")
+	o := s.run("backup", "-D", s.pg.DataDir, "--hook-before", "exit 7", "--hook-after", "touch "+dir+"/ran",
+		"--metrics-file", prom)
 	if o.code != 1 || !strings.Contains(o.stderr, "hook-before: exit status 7") {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
+	wants(read(prom), `pgincr_run_exit_code{cluster="main",command="backup"} 1`)
 	if _, err := os.Stat(dir + "/ran"); err == nil {
 		t.Error("a hook ran after a command that did not")
 	}
@@ -60,6 +62,10 @@ func TestHooksAndMetrics(t *testing.T) {
 	// A pgincr that a hook runs has no hooks, and the end of a hook is told.
 	o = s.run("verify", "-q", "--hook-after", pgincr+" verify -q --hook-before false && exit 9")
 	if o.code != 3 || !strings.Contains(o.stderr, "verify is done, but hook-after: exit status 9") {
+		t.Errorf("exit %d: %s", o.code, o.stderr)
+	}
+	o = s.run("verify", "-q", "--metrics-file", filepath.Join(dir, "no", "main.prom"))
+	if o.code != 3 || !strings.Contains(o.stderr, "verify is done, but metrics: ") {
 		t.Errorf("exit %d: %s", o.code, o.stderr)
 	}
 	s.ok("check", "-q", "--metrics-file", prom)

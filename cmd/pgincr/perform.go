@@ -41,18 +41,22 @@ func (p *program) perform(ctx context.Context, parsed *kong.Context) error {
 		return parsed.Run(p)
 	}
 	o.begun = p.clock()
-	if err := p.hook(ctx, "before", p.common.HookBefore, o); err != nil {
-		return err
+	before := p.hook(ctx, "before", p.common.HookBefore, o)
+	if o.err = before; before == nil {
+		o.err = parsed.Run(p)
 	}
-	o.err = parsed.Run(p)
 	o.took = p.clock().Sub(o.begun)
 	// Whatever ended the command: these are about its end.
 	ctx = context.WithoutCancel(ctx)
-	err := p.hook(ctx, "after", p.common.HookAfter, o)
+	var after error
+	if before == nil {
+		after = p.hook(ctx, "after", p.common.HookAfter, o)
+	}
+	err := errors.Join(after, p.writeMetrics(ctx, o))
 	if err != nil && o.err == nil {
 		err = findings("%s is done, but %v", o.command, err)
 	}
-	return errors.Join(o.err, err, p.writeMetrics(ctx, o))
+	return errors.Join(o.err, err)
 }
 
 // commandOf gives the command as it stands on the command line, without its arguments.
