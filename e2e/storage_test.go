@@ -12,8 +12,9 @@ import (
 
 // remoteRepo is a repository on a server of the test's own.
 type remoteRepo struct {
-	url string
-	env []string // the credentials
+	url  string
+	env  []string // the credentials
+	init []string // how it is made
 }
 
 // useEnv makes them known to what the test starts, the server and its archive_command above all.
@@ -29,8 +30,10 @@ func remoteSite(t *testing.T, r remoteRepo, install pgtest.Install) *site {
 	t.Helper()
 	r.useEnv(t)
 	archive := fmt.Sprintf("%s archive-push -R \"%s\" %%p", pgincr, strings.ReplaceAll(r.url, "%", "%%"))
-	return siteOf(t, install.New(t,
-		pgtest.Setting("archive_mode", "on"), pgtest.Setting("archive_command", archive)), r.url)
+	s := &site{t: t, repo: r.url, pg: install.New(t,
+		pgtest.Setting("archive_mode", "on"), pgtest.Setting("archive_command", archive))}
+	s.ok(append([]string{"init", "-D", s.pg.DataDir}, r.init...)...)
+	return s
 }
 
 // wholeJob is what an operator does with a repository, from init to a server that recovers from it.
@@ -61,9 +64,9 @@ func wholeJob(t *testing.T, r remoteRepo) {
 func TestS3(t *testing.T) {
 	server := storagetest.NewS3(t)
 	bucket := server.Bucket(t)
-	wholeJob(t, remoteRepo{server.URL(bucket, "pg/backups"), server.Env()})
+	r := remoteRepo{url: server.URL(bucket, "pg/backups"), env: server.Env()}
+	wholeJob(t, r)
 
-	r := remoteRepo{server.URL(bucket, "pg/backups"), nil}
 	for _, test := range []struct {
 		url, secret string
 		words       string
@@ -87,13 +90,21 @@ func TestS3(t *testing.T) {
 // The whole job on OpenSSH's server.
 func TestSFTP(t *testing.T) {
 	server := storagetest.NewSFTP(t)
-	wholeJob(t, remoteRepo{server.URL(filepath.Join(t.TempDir(), "repo")), nil})
+	wholeJob(t, remoteRepo{url: server.URL(filepath.Join(t.TempDir(), "repo"))})
 }
 
-// The whole job on a stand-in for Google Cloud Storage.
+// The whole job on a stand-in for Google Cloud Storage, encrypted.
 func TestGCS(t *testing.T) {
 	server := storagetest.NewGCS(t)
-	wholeJob(t, remoteRepo{"gs://" + server.Bucket(t) + "/pg", server.Env()})
+	key := filepath.Join(pgtest.TempDir(t), "key")
+	recipient, err := pgtest.Command(t.Context(), pgincr, "key", "generate", "-o", key).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	wholeJob(t, remoteRepo{
+		url: "gs://" + server.Bucket(t) + "/pg", env: append(server.Env(), "PGINCR_IDENTITY="+key),
+		init: []string{"--recipient", strings.TrimSpace(string(recipient))},
+	})
 }
 
 // The whole job while the network cuts connections at random places. When it is down altogether, the
@@ -104,7 +115,7 @@ func TestS3OverBadNetwork(t *testing.T) {
 	proxy.Toxic("latency", "downstream", 1, map[string]int{"latency": 2, "jitter": 2})
 	proxy.Toxic("limit_data", "upstream", 0.3, map[string]int{"bytes": 3_000_000})
 	proxy.Toxic("limit_data", "downstream", 0.3, map[string]int{"bytes": 100_000})
-	r := remoteRepo{storagetest.S3URL(proxy.Addr, server.Bucket(t), "pg") + "&timeout=20s", server.Env()}
+	r := remoteRepo{url: storagetest.S3URL(proxy.Addr, server.Bucket(t), "pg") + "&timeout=20s", env: server.Env()}
 	wholeJob(t, r)
 	proxy.Cut()
 	for command, code := range map[string]int{"list": 5, "archive-get 000000010000000000000001 /tmp/none": 200} {
