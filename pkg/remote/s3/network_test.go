@@ -7,7 +7,6 @@ import (
 
 	"github.com/pgincr/pgincr/internal/storagetest"
 	"github.com/pgincr/pgincr/pkg/remote"
-	"github.com/pgincr/pgincr/pkg/remote/s3"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/repo/storetest"
 )
@@ -15,21 +14,12 @@ import (
 // The contract holds over a network that delays, throttles and cuts connections at random places, in
 // both directions; when it is down, everything ends within its timeout.
 func TestBadNetwork(t *testing.T) {
-	server := storagetest.NewS3(t)
-	t.Setenv("AWS_ACCESS_KEY_ID", storagetest.AccessKey)
-	t.Setenv("AWS_SECRET_ACCESS_KEY", storagetest.SecretKey)
+	server := newServer(t)
 	proxy := storagetest.NewProxy(t, server.Addr)
 	proxy.Toxic("latency", "downstream", 1, map[string]int{"latency": 1, "jitter": 1})
 	proxy.Toxic("limit_data", "upstream", 0.3, map[string]int{"bytes": 2_000_000})
 	proxy.Toxic("limit_data", "downstream", 0.3, map[string]int{"bytes": 50_000})
 	proxy.Toxic("bandwidth", "upstream", 0.2, map[string]int{"rate": 20_000})
-	open := func(t *testing.T, url string) *remote.Store {
-		st, err := s3.Open(t.Context(), url, noEnv)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return st
-	}
 	storetest.Run(t, func(t *testing.T) func() repo.Store {
 		url := storagetest.S3URL(proxy.Addr, server.Bucket(t), "some/where")
 		return func() repo.Store { return open(t, url) }
