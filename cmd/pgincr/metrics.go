@@ -154,30 +154,22 @@ func (m *metrics) addCluster(ctx context.Context, c *repo.Cluster) error {
 	if err != nil {
 		return err
 	}
-	count := map[string]int{repo.StatusOK: 0, repo.StatusBroken: 0}
-	newest := map[string]*repo.Manifest{}
-	var last *repo.Manifest
+	count := map[string]int{}
+	ofType := map[string][]*repo.Manifest{}
 	for _, b := range all {
-		if count[b.Status]++; b.Status != repo.StatusOK {
-			continue
-		}
-		if n := newest[b.Type]; n == nil || b.FinishedAt.After(n.FinishedAt) {
-			newest[b.Type] = b
-		}
-		if last == nil || b.FinishedAt.After(last.FinishedAt) {
-			last = b
-		}
+		count[b.Status]++
+		ofType[b.Type] = append(ofType[b.Type], b)
 	}
 	m.learnAll("pgincr_backup")
 	for _, status := range []string{repo.StatusOK, repo.StatusBroken} {
 		m.add("pgincr_backups", float64(count[status]), "status", status)
 	}
 	for _, kind := range []string{repo.TypeFull, repo.TypeIncremental} {
-		if b := newest[kind]; b != nil {
+		if b := check.Newest(ofType[kind]); b != nil {
 			m.addBackup(b)
 		}
 	}
-	return errors.Join(m.addChain(ctx, c, last), m.addGaps(ctx, c, all), m.addDrill(ctx, c))
+	return errors.Join(m.addChain(ctx, c, check.Newest(all)), m.addGaps(ctx, c, all), m.addDrill(ctx, c))
 }
 
 // addChain adds the length of the newest backup's chain.

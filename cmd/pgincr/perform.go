@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"slices"
@@ -70,16 +71,6 @@ func commandOf(parsed *kong.Context) string {
 	return strings.Join(words, " ")
 }
 
-// hookError: a hook did not end well.
-type hookError struct {
-	Hook string // before or after
-	Err  error
-}
-
-func (e *hookError) Error() string { return "hook-" + e.Hook + ": " + e.Err.Error() }
-
-func (e *hookError) Unwrap() error { return e.Err }
-
 // hook runs a line with the shell. What it prints goes to stderr, which is not for results.
 func (p *program) hook(ctx context.Context, when, line string, o outcome) error {
 	if line == "" || os.Getenv(hookVariable) != "" {
@@ -108,7 +99,7 @@ func (p *program) hook(ctx context.Context, when, line string, o outcome) error 
 		return context.Cause(ctx)
 	}
 	if err != nil {
-		return &hookError{Hook: when, Err: err}
+		return fmt.Errorf("hook-%s: %w", when, err)
 	}
 	return nil
 }

@@ -13,10 +13,10 @@ type backups struct {
 	o   Options
 }
 
-// newest gives the backup that ended last; nil if there is none.
-func (b *backups) newest() *repo.Manifest {
+// Newest gives the backup that ended last, of those that can be read; nil if there is none.
+func Newest(all []*repo.Manifest) *repo.Manifest {
 	var last *repo.Manifest
-	for _, m := range b.all {
+	for _, m := range all {
 		if m.Status == repo.StatusOK && (last == nil || m.FinishedAt.After(last.FinishedAt)) {
 			last = m
 		}
@@ -47,7 +47,7 @@ func (b *backups) whole() Finding {
 // age looks when the newest ended.
 func (b *backups) age() Finding {
 	const name = "backup-age"
-	m := b.newest()
+	m := Newest(b.all)
 	if m == nil {
 		return skipped(name, "there is no backup")
 	}
@@ -69,7 +69,7 @@ func (b *backups) age() Finding {
 // chain looks how long the newest one's is, and whether it is there.
 func (b *backups) chain(ctx context.Context, c *repo.Cluster) Finding {
 	const name = "chain"
-	m := b.newest()
+	m := Newest(b.all)
 	if m == nil {
 		return skipped(name, "there is no backup")
 	}
@@ -89,7 +89,7 @@ func (b *backups) chain(ctx context.Context, c *repo.Cluster) Finding {
 // corruptPages looks whether the newest chain has pages that were corrupt already when they were backed up.
 func (b *backups) corruptPages() Finding {
 	const name = "corrupt-pages"
-	m := b.newest()
+	m := Newest(b.all)
 	if m == nil {
 		return skipped(name, "there is no backup")
 	}

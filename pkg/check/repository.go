@@ -100,7 +100,7 @@ func (b *backups) space() Finding {
 		return Failed(name, err, "")
 	}
 	var last, full int64
-	if m := b.newest(); m != nil {
+	if m := Newest(b.all); m != nil {
 		last = m.StoredBytes
 	}
 	for _, m := range b.all {

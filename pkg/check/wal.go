@@ -47,7 +47,7 @@ func gapsFinding(name string, windows []restore.Window, gaps []restore.Gap) Find
 
 // restorable says whether the newest backup can become consistent, and how far recovery from it comes.
 func restorable(name string, windows []restore.Window, all []*repo.Manifest) Finding {
-	m := (&backups{all: all}).newest()
+	m := Newest(all)
 	if m == nil {
 		return skipped(name, "there is no backup")
 	}
