@@ -81,90 +81,83 @@ func (a *WALArchive) RemoveParts(ctx context.Context, parts ...Part) error {
 	return a.c.st.Delete(ctx, names...)
 }
 
-// PartialEnd says how far the parts of a segment reach from its beginning, in bytes; 0: there are none.
-func (a *WALArchive) PartialEnd(ctx context.Context, segment string) (end int64, err error) {
-	tli, err := strconv.ParseUint(segment[:min(len(segment), 8)], 16, 32)
-	if err != nil {
-		return 0, err
-	}
-	parts, err := a.Parts(ctx, uint32(tli))
-	if err != nil {
-		return 0, err
-	}
-	parts = slices.DeleteFunc(parts, func(p Part) bool { return p.Segment != segment })
-	for p, ok := longest(parts, end); ok; p, ok = longest(parts, end) {
-		end = int64(p.End)
-	}
-	return end, nil
-}
-
-// CopyPartial writes a segment of which only parts are stored: its beginning as far as they reach without a gap, then
-// zeros up to size. It fails with ErrNotFound where nothing of the beginning is stored; something may
-// have been written then. What was written is right only if it does not fail.
-func (a *WALArchive) CopyPartial(ctx context.Context, segment string, size int64, w io.Writer) (end int64, err error) {
+// segmentParts gives the parts of one segment; none where that is no segment's name.
+func (a *WALArchive) segmentParts(ctx context.Context, segment string) ([]Part, error) {
 	if !pg.IsWALFileName(segment) {
-		return 0, fmt.Errorf("%s: %w", segment, ErrNotFound)
+		return nil, nil
 	}
-	chain, err := a.openChain(ctx, segment, size)
-	for _, p := range chain {
-		if err == nil {
-			err = hideNotExist(p.copy(w, end)) // there it was
-			end = int64(p.End)
-		}
-		err = errors.Join(err, p.r.Close())
-	}
-	if err == nil && end == 0 {
-		err = fmt.Errorf("%s: %w", segment, ErrNotFound)
-	}
-	if err != nil {
-		return 0, err
-	}
-	_, err = io.CopyN(w, zeros{}, size-end)
-	return end, err
-}
-
-// openPart is a part that is being read.
-type openPart struct {
-	Part
-	r *envelopeReader
-}
-
-// openChain opens parts that follow one another from the beginning of a segment. A receiver may replace parts by one
-// of them all at any moment: then it looks again.
-func (a *WALArchive) openChain(ctx context.Context, segment string, size int64) (chain []openPart, err error) {
-	const tries = 20
 	tli, err := strconv.ParseUint(segment[:8], 16, 32)
 	if err != nil {
 		return nil, err
 	}
-	for try := 0; ; try++ {
-		parts, err := a.Parts(ctx, uint32(tli))
-		if err != nil {
-			return nil, err
-		}
-		parts = slices.DeleteFunc(parts, func(p Part) bool { return p.Segment != segment || int64(p.End) > size })
-		chain, err = a.openParts(ctx, parts)
-		if !errors.Is(err, ErrNotFound) || try == tries {
-			return chain, hideNotExist(err)
-		}
-	}
+	parts, err := a.Parts(ctx, uint32(tli))
+	return slices.DeleteFunc(parts, func(p Part) bool { return p.Segment != segment }), err
 }
 
-// openParts opens those of the parts that lead farthest on.
-func (a *WALArchive) openParts(ctx context.Context, parts []Part) (chain []openPart, err error) {
-	end := int64(0)
+// PartialEnd says how far the parts of a segment reach from its beginning, in bytes; 0: there are none.
+func (a *WALArchive) PartialEnd(ctx context.Context, segment string) (end int64, err error) {
+	parts, err := a.segmentParts(ctx, segment)
 	for p, ok := longest(parts, end); ok; p, ok = longest(parts, end) {
-		r, err := openEnvelope(ctx, a.c.st, a.c.d, a.partObject(p), a.c.walHeader(kindWAL, p.object()))
-		if err != nil {
-			for _, p := range chain {
-				err = errors.Join(err, p.r.Close())
-			}
-			return nil, err
-		}
-		chain = append(chain, openPart{p, r})
 		end = int64(p.End)
 	}
-	return chain, nil
+	return end, err
+}
+
+// CopyPartial writes a segment of which only parts are stored: its beginning as far as they reach without a gap, then
+// zeros up to size. It fails with ErrNotFound where nothing of the beginning is stored, or no longer; something may
+// have been written then. What was written is right only if it does not fail.
+//
+// A receiver may replace parts by one of them all at any moment: then it looks again, and goes on where it was.
+func (a *WALArchive) CopyPartial(ctx context.Context, segment string, size int64, w io.Writer) (end int64, err error) {
+	const tries = 20
+	for range tries {
+		parts, err := a.segmentParts(ctx, segment)
+		if err != nil {
+			return 0, err
+		}
+		parts = slices.DeleteFunc(parts, func(p Part) bool { return int64(p.End) > size })
+		if _, ok := longest(parts, 0); !ok {
+			return 0, fmt.Errorf("%s: %w", segment, ErrNotFound)
+		}
+		end, err = a.copyParts(ctx, parts, end, w)
+		if err == nil {
+			_, err = io.CopyN(w, zeros{}, size-end)
+			return end, err
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return 0, err
+		}
+	}
+	return 0, fmt.Errorf("%s: its parts were replaced %d times while they were read", segment, tries)
+}
+
+// copyParts writes those of the parts that lead farthest on, from an offset of the segment on, and tells up to
+// which it came, also when it fails.
+func (a *WALArchive) copyParts(ctx context.Context, parts []Part, from int64, w io.Writer) (end int64, err error) {
+	end = from
+	for p, ok := longest(parts, end); ok && err == nil; p, ok = longest(parts, end) {
+		var n int64
+		n, err = a.copyPart(ctx, p, end, w)
+		end += n
+	}
+	return end, err
+}
+
+// copyPart writes a part from an offset of the segment on, and tells how many bytes, also when it fails.
+func (a *WALArchive) copyPart(ctx context.Context, p Part, from int64, w io.Writer) (n int64, err error) {
+	r, err := openEnvelope(ctx, a.c.st, a.c.d, a.partObject(p), a.c.walHeader(kindWAL, p.object()))
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	if _, err := io.CopyN(io.Discard, r, from-int64(p.Begin)); err != nil {
+		return 0, noEOF(err)
+	}
+	n, err = io.Copy(w, r) // to its end, where its checksum is verified
+	if err == nil && n != int64(p.End)-from {
+		err = fmt.Errorf("%s: %w: %d bytes from %d on", p.object(), ErrCorrupt, n, from)
+	}
+	return n, err
 }
 
 // longest gives the part that leads farthest on from a position.
@@ -175,18 +168,6 @@ func longest(parts []Part, from int64) (best Part, ok bool) {
 		}
 	}
 	return best, ok
-}
-
-// copy writes the part from an offset of the segment on.
-func (p openPart) copy(w io.Writer, from int64) error {
-	if _, err := io.CopyN(io.Discard, p.r, from-int64(p.Begin)); err != nil {
-		return noEOF(err)
-	}
-	n, err := io.Copy(w, p.r) // to its end, where its checksum is verified
-	if err == nil && n != int64(p.End)-from {
-		err = fmt.Errorf("%s: %w: %d bytes from %d on", p.object(), ErrCorrupt, n, from)
-	}
-	return err
 }
 
 // noEOF makes an early end an error that says so.

@@ -2,15 +2,18 @@ package repo_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/repo/storetest"
 )
 
 const partial = "000000010000000000000007"
@@ -47,6 +50,102 @@ func TestParts(t *testing.T) {
 			}
 			var got bytes.Buffer
 			end, err := a.CopyPartial(t.Context(), partial, size, &got)
+			if tt.want == 0 {
+				if !errors.Is(err, repo.ErrNotFound) {
+					t.Errorf("%d, %v", end, err)
+				}
+				return
+			}
+			want := append(bytes.Clone(segment[:tt.want]), make([]byte, size-tt.want)...)
+			if err != nil || end != tt.want || !bytes.Equal(got.Bytes(), want) {
+				t.Errorf("%d bytes, want %d: %v", end, tt.want, err)
+			}
+		})
+	}
+}
+
+// restlessStore does something when a part has been opened, or read from an offset on, for the first time. What
+// is deleted meanwhile is gone at once, as in object storage.
+type restlessStore struct {
+	repo.Store
+	from int64
+	do   func()
+}
+
+type restlessReader struct {
+	repo.ObjectReader
+	st   *restlessStore
+	name string
+}
+
+func (s *restlessStore) Open(ctx context.Context, name string) (repo.ObjectReader, error) {
+	o, err := s.Store.Open(ctx, name)
+	if err != nil || !strings.Contains(name, "/parts/") {
+		return o, err
+	}
+	r := restlessReader{o, s, name}
+	return r, r.reads(0)
+}
+
+func (r restlessReader) ReadAt(p []byte, off int64) (int, error) {
+	if err := r.reads(off + int64(len(p))); err != nil {
+		return 0, err
+	}
+	return r.ObjectReader.ReadAt(p, off)
+}
+
+func (r restlessReader) reads(end int64) error {
+	if end >= r.st.from && r.st.do != nil {
+		do := r.st.do
+		r.st.do = nil
+		do()
+	}
+	_, err := r.st.Stat(context.Background(), r.name)
+	return err
+}
+
+// Parts that are replaced, or completed, while they are read: what comes out is right, or they are not there.
+func TestPartsReplaced(t *testing.T) {
+	const size, frames = 4 << 20, 3 << 20
+	segment := make([]byte, size)
+	for i := range segment {
+		segment[i] = byte(i >> 14)
+	}
+	for _, tt := range []struct {
+		name string
+		from int64 // of the first part's object
+		with []repo.Part
+		want int64
+	}{
+		{"when opened", 0, []repo.Part{{Segment: partial, End: frames + 9}}, frames + 9},
+		{"at its beginning", 1, []repo.Part{{Segment: partial, End: frames + 9}}, frames + 9},
+		{"in its middle", 2 << 20, []repo.Part{{Segment: partial, End: frames + 9}}, frames + 9},
+		{"in the middle, by the same in two", 2 << 20, []repo.Part{
+			{Segment: partial, End: 1 << 20}, {Segment: partial, Begin: 1 << 20, End: frames},
+		}, frames},
+		{"removed", 2 << 20, nil, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ctx := t.Context()
+			st := &restlessStore{Store: storetest.NewMemory(), from: tt.from}
+			a := newTestCluster(t, st).WAL(repo.Compression{})
+			put := func(p repo.Part) {
+				must(t, a.PutPart(ctx, p, bytes.NewReader(segment[p.Begin:p.End])))
+			}
+			old := []repo.Part{{Segment: partial, End: frames - 5}, {Segment: partial, Begin: frames - 5, End: frames}}
+			put(old[0])
+			put(old[1])
+			st.do = func() {
+				for _, p := range tt.with {
+					put(p)
+				}
+				must(t, a.RemoveParts(ctx, old...))
+			}
+			var got bytes.Buffer
+			end, err := a.CopyPartial(ctx, partial, size, &got)
+			if st.do != nil {
+				t.Fatal("nothing happened")
+			}
 			if tt.want == 0 {
 				if !errors.Is(err, repo.ErrNotFound) {
 					t.Errorf("%d, %v", end, err)
