@@ -16,7 +16,8 @@ type Result struct {
 	// Unfinished are the ids under which only the rest of an interrupted backup lay, which is removed.
 	Unfinished []string   `json:"unfinished"`
 	WAL        []WALRange `json:"wal"`
-	// WALFiles and Maps count what is removed of the archive; StoredBytes are those of the removed backups.
+	// WALFiles, with parts of segments, and Maps count what is removed of the archive; StoredBytes are those of the
+	// removed backups.
 	WALFiles    int   `json:"wal_files_removed"`
 	Maps        int   `json:"maps_removed"`
 	StoredBytes int64 `json:"stored_bytes_removed"`

@@ -250,38 +250,47 @@ func (r *run) wal(ctx context.Context) error {
 	}
 	held, err := r.c.Locks(ctx)
 	if err == nil {
-		_, _, err = r.chooseWAL(ctx, held)
+		_, err = r.chooseWAL(ctx, held)
 	}
 	return err
 }
 
 // chooseWAL decides with the backups that are there now: one that was taken meanwhile counts, too.
-func (r *run) chooseWAL(ctx context.Context, held []repo.HeldLock) (files, maps []string, err error) {
+func (r *run) chooseWAL(ctx context.Context, held []repo.HeldLock) (remove repo.WALRemoval, err error) {
 	kept, err := r.kept(ctx)
 	if err != nil {
-		return nil, nil, err
+		return remove, err
 	}
 	there, err := r.archived(ctx)
 	if err != nil {
-		return nil, nil, err
+		return remove, err
+	}
+	parts, err := r.archive.AllParts(ctx)
+	if err != nil {
+		return remove, err
+	}
+	for _, p := range parts { // there may be nothing else of their timeline
+		if tli, _, err := r.c.Info.Geometry.ParseWALFileName(p.Segment); err == nil && there[tli] == nil {
+			there[tli] = nil
+		}
 	}
 	lines, err := r.lines(ctx, sortedKeys(there), kept)
 	if err != nil {
-		return nil, nil, err
+		return remove, err
 	}
 	n := newNeed(r.c.Info.Geometry, kept, lines, held)
 	for _, tli := range sortedKeys(there) {
-		ranges, remove := n.sortWAL(tli, there[tli])
+		ranges, files := n.sortWAL(tli, there[tli])
 		r.res.WAL = append(r.res.WAL, ranges...)
-		files = append(files, remove...)
+		remove.Files = append(remove.Files, files...)
 	}
 	names, err := r.archive.ListMaps(ctx)
 	if err != nil {
-		return nil, nil, err
+		return remove, err
 	}
-	maps = n.sortMaps(names)
-	r.res.WALFiles, r.res.Maps = len(files), len(maps)
-	return files, maps, nil
+	remove.Parts, remove.Maps = n.sortParts(parts), n.sortMaps(names)
+	r.res.WALFiles, r.res.Maps = len(remove.Files)+len(remove.Parts), len(remove.Maps)
+	return remove, nil
 }
 
 // kept gives the verdicts on the backups that are there, or will be.

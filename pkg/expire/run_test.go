@@ -141,6 +141,28 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// Parts of segments go when no backup needs the segment. Those of a timeline of which there is nothing else are
+// judged as its segments would be.
+func TestRunParts(t *testing.T) {
+	ctx := t.Context()
+	c := twoWeeks(t, storetest.NewMemory())
+	a := c.WAL(repo.Compression{})
+	part := func(tli pg.TimelineID, n pg.SegNo) repo.Part {
+		return repo.Part{Segment: c.Info.Geometry.WALFileName(tli, n), End: 3}
+	}
+	for _, p := range []repo.Part{part(1, 5), part(1, 13), part(2, 5)} {
+		must(t, a.PutPart(ctx, p, strings.NewReader("wal")))
+	}
+	res, err := Run(ctx, c, options(Policy{KeepFull: 1}))
+	if err != nil || res.WALFiles != 6 {
+		t.Errorf("%+v, %v", res, err)
+	}
+	got, err := a.AllParts(ctx)
+	if d := cmp.Diff([]repo.Part{part(1, 13), part(2, 5)}, got); d != "" || err != nil {
+		t.Error(d, err)
+	}
+}
+
 // What is pinned, used, or needed by a backup that is being taken stays; a second run at the same time is refused.
 func TestHeld(t *testing.T) {
 	ctx := t.Context()

@@ -198,6 +198,17 @@ func (n *need) sortMaps(names []string) (remove []string) {
 	return remove
 }
 
+// sortParts gives the parts of segments that can go.
+func (n *need) sortParts(parts []repo.Part) (remove []repo.Part) {
+	for _, p := range parts {
+		tli, segment, err := n.g.ParseWALFileName(p.Segment)
+		if err == nil && n.keeps(tli, segment) == "" {
+			remove = append(remove, p)
+		}
+	}
+	return remove
+}
+
 // sortedKeys gives the timelines in order.
 func sortedKeys(m map[pg.TimelineID][]string) []pg.TimelineID {
 	keys := make([]pg.TimelineID, 0, len(m))

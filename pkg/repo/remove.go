@@ -210,25 +210,34 @@ func (r *Remover) manifest(ctx context.Context, id string) (*Manifest, error) {
 	return m, nil
 }
 
-// WAL removes archived WAL files and page maps. choose is called with the lock of who removes WAL held and
-// with all locks, and gives the names, which are removed in their order.
+// WALRemoval names what goes of archived WAL.
+type WALRemoval struct {
+	Parts       []Part
+	Files, Maps []string
+}
+
+// WAL removes archived WAL files, parts and page maps. choose is called with the lock of who removes WAL held
+// and with all locks, and gives the names, which are removed in their order.
 func (r *Remover) WAL(
-	ctx context.Context, choose func(ctx context.Context, held []HeldLock) (files, maps []string, err error),
+	ctx context.Context, choose func(ctx context.Context, held []HeldLock) (WALRemoval, error),
 ) error {
 	return r.locked(ctx, removingWAL, func(held []HeldLock) error {
-		files, maps, err := choose(ctx, held)
+		remove, err := choose(ctx, held)
 		if err != nil {
 			return err
 		}
-		return r.deleteWAL(ctx, files, maps)
+		return r.deleteWAL(ctx, remove)
 	})
 }
 
 // deleteWAL deletes WAL files and page maps in their order.
-func (r *Remover) deleteWAL(ctx context.Context, files, maps []string) error {
+func (r *Remover) deleteWAL(ctx context.Context, remove WALRemoval) error {
 	a := r.c.WAL(Compression{})
 	var names []string
-	for _, f := range files {
+	for _, p := range remove.Parts {
+		names = append(names, a.partObject(p))
+	}
+	for _, f := range remove.Files {
 		object, err := a.walObject(f)
 		if err != nil {
 			return err
@@ -237,7 +246,7 @@ func (r *Remover) deleteWAL(ctx context.Context, files, maps []string) error {
 	}
 	// Maps last: one without its segments is found by the next run as well, a segment that is needed for
 	// a map that is missing is not needed any more.
-	for _, m := range maps {
+	for _, m := range remove.Maps {
 		object, err := a.mapObject(m)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strconv"
 
@@ -59,13 +60,22 @@ func (a *WALArchive) PutPart(ctx context.Context, p Part, r io.Reader) error {
 
 // Parts gives what is stored of segments that are not complete, of one timeline, by segment, begin and end.
 func (a *WALArchive) Parts(ctx context.Context, timeline uint32) ([]Part, error) {
-	found, err := a.c.st.List(ctx, a.partsOf(fmt.Sprintf("%08X", timeline)), false)
+	return a.parts(ctx, a.partsOf(fmt.Sprintf("%08X", timeline)))
+}
+
+// AllParts gives those of all timelines, in the order of their names.
+func (a *WALArchive) AllParts(ctx context.Context) ([]Part, error) {
+	return a.parts(ctx, a.c.prefix+partsPrefix)
+}
+
+func (a *WALArchive) parts(ctx context.Context, prefix string) ([]Part, error) {
+	found, err := a.c.st.List(ctx, prefix, true)
 	if err != nil {
 		return nil, err
 	}
 	var parts []Part
 	for _, o := range found {
-		if p, ok := parsePart(o.Name); ok {
+		if p, ok := parsePart(path.Base(o.Name)); ok {
 			parts = append(parts, p)
 		}
 	}

@@ -74,8 +74,7 @@ type restlessStore struct {
 
 type restlessReader struct {
 	repo.ObjectReader
-	st   *restlessStore
-	name string
+	reads func(end int64) error
 }
 
 func (s *restlessStore) Open(ctx context.Context, name string) (repo.ObjectReader, error) {
@@ -83,7 +82,14 @@ func (s *restlessStore) Open(ctx context.Context, name string) (repo.ObjectReade
 	if err != nil || !strings.Contains(name, "/parts/") {
 		return o, err
 	}
-	r := restlessReader{o, s, name}
+	r := restlessReader{o, func(end int64) error {
+		if do := s.do; do != nil && end >= s.from {
+			s.do = nil
+			do()
+		}
+		_, err := s.Stat(ctx, name)
+		return err
+	}}
 	return r, r.reads(0)
 }
 
@@ -92,16 +98,6 @@ func (r restlessReader) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	return r.ObjectReader.ReadAt(p, off)
-}
-
-func (r restlessReader) reads(end int64) error {
-	if end >= r.st.from && r.st.do != nil {
-		do := r.st.do
-		r.st.do = nil
-		do()
-	}
-	_, err := r.st.Stat(context.Background(), r.name)
-	return err
 }
 
 // Parts that are replaced, or completed, while they are read: what comes out is right, or they are not there.
