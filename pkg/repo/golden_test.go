@@ -151,6 +151,7 @@ func TestGoldenWrite(t *testing.T) {
 	must(t, err)
 	drill := goldenDrill()
 	must(t, pinned.PutDrill(t.Context(), &drill))
+	must(t, pinned.WAL(repo.Compression{}).PutPart(t.Context(), goldenPart(), strings.NewReader("a part of WAL")))
 	if *update {
 		must(t, os.RemoveAll(goldenDir))
 		must(t, os.CopyFS(goldenDir, os.DirFS(st.String())))
@@ -181,6 +182,11 @@ func goldenPin() repo.Pin {
 		Format: 1, Backup: incrID, At: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC),
 		By: "postgres@db1", Note: "before the upgrade to 18",
 	}
+}
+
+// goldenPart is a part of the segment after those that are archived.
+func goldenPart() repo.Part {
+	return repo.Part{Segment: "000000010000000000000004", Begin: 0, End: 13}
 }
 
 // goldenDrill is the drill of format 1.
@@ -221,6 +227,11 @@ func TestGoldenRead(t *testing.T) {
 	drills, err := c.Drills(ctx, 0)
 	if d := cmp.Diff([]*repo.Drill{&drill}, drills); d != "" || err != nil {
 		t.Error(d, err)
+	}
+	var part bytes.Buffer
+	end, err := c.WAL(zstd).CopyPartial(ctx, goldenPart().Segment, 13, &part)
+	if end != 13 || part.String() != "a part of WAL" || err != nil {
+		t.Errorf("%d bytes of a segment, %q, %v", end, part.String(), err)
 	}
 }
 
