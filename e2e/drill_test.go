@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -295,9 +294,8 @@ func TestDrillEncrypted(t *testing.T) {
 func TestDrillAsRoot(t *testing.T) {
 	// Not parallel: the passphrase is in the environment.
 	if os.Geteuid() != 0 {
-		notice := t.Name() + ": NOT TESTED: only root becomes another user"
-		fmt.Fprintln(os.Stderr, notice)
-		t.Skip(notice)
+		pgtest.NotTested(t, "without root, who alone becomes another user")
+		t.SkipNow()
 	}
 	t.Setenv("PGINCR_PASSPHRASE", "correct horse battery")
 	cl := pgtest.Newest(t).New(t)
