@@ -42,6 +42,7 @@ func (s *service) Put(ctx context.Context, key string, data []byte, o remote.Put
 		}
 		temp := s.temporary(key, o.Token)
 		if err := s.makeTemporary(c, temp, data); err != nil {
+			_ = c.Remove(temp) // hidden in any case; where the disk is full it should not stay
 			return err
 		}
 		return s.publish(c, temp, key)
