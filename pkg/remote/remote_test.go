@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pgincr/pgincr/pkg/remote"
@@ -154,14 +155,10 @@ func TestDeadOwner(t *testing.T) {
 func TestLease(t *testing.T) {
 	m := newMemory()
 	st := remote.NewStore(t.Context(), m, "", remote.Options{Lease: time.Second, Patience: 10 * time.Second})
-	var failing atomic.Bool
 	var renewals atomic.Int64
 	m.fail = func(r string, late bool) error {
 		if late && strings.HasPrefix(r, "put l/") && renewals.Add(1)%2 == 1 {
 			return errNetwork // carried out, and the answer lost: of the first one, which takes the lock, too
-		}
-		if failing.Load() {
-			return errNetwork
 		}
 		return nil
 	}
@@ -188,6 +185,35 @@ func TestLease(t *testing.T) {
 	if err := unlock(); !errors.As(err, &lost) {
 		t.Errorf("a lock that somebody removed: %v", err)
 	}
+}
+
+// A lock whose owner could not reach the service for longer than a lease is lost, and he is told why.
+func TestLostLock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := newMemory()
+		var failing atomic.Bool
+		m.fail = func(string, bool) error {
+			if failing.Load() {
+				return errNetwork
+			}
+			return nil
+		}
+		unlock, err := remote.NewStore(t.Context(), m, "", remote.Options{}).Lock(t.Context(), "l", "owner")
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		failing.Store(true)
+		time.Sleep(90 * time.Second)
+		failing.Store(false)
+		var lost *remote.LostLockError
+		if err := unlock(); !errors.As(err, &lost) || !errors.Is(err, errNetwork) {
+			t.Errorf("%v", err)
+		}
+		if len(m.objects) != 0 {
+			t.Errorf("left %v", m.objects)
+		}
+	})
 }
 
 // slicesOf gives the keys that begin with prefix.

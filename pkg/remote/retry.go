@@ -35,18 +35,27 @@ func (s *Store) try(ctx context.Context, count *atomic.Int64, request func(conte
 			return err
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return ended(ctx, last)
 		}
 		if last == nil || limit.Err() == nil { // not the one that only says that time is up
 			last = err
 		}
 		if !sleep(limit, s.pauseAfter(tries)) {
 			if ctx.Err() != nil {
-				return context.Cause(ctx)
+				return ended(ctx, last)
 			}
 			return s.gaveUp(last, tries, patience)
 		}
 	}
+}
+
+// ended says why ctx ended, and what the trouble was if it was not repeated for longer because of that.
+func ended(ctx context.Context, last error) error {
+	err := context.Cause(ctx)
+	if last != nil && errors.Is(err, context.DeadlineExceeded) {
+		err = fmt.Errorf("%w (%w)", last, err)
+	}
+	return err
 }
 
 // once carries a request out when there are not too many.
