@@ -136,6 +136,18 @@ func TestMount(t *testing.T) {
 			t.Errorf("mounted over: %d %s", o.code, o.stderr)
 		}
 
+		wal := filepath.Join(s.repo, "main", "wal")
+		if err := os.Rename(wal, wal+"-gone"); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(pgincr, "mount", b.ID, pgtest.TempDir(t), "-R", s.repo).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "archive-push") {
+			t.Errorf("mounted without the WAL: %v %s", err, out)
+		}
+		if err := os.Rename(wal+"-gone", wal); err != nil {
+			t.Fatal(err)
+		}
+
 		top := pgtest.TempDir(t)
 		held, err := os.Open(filepath.Join(dir, "PG_VERSION")) // which does not keep the directory from being unmounted
 		if err != nil {

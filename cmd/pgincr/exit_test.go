@@ -75,7 +75,7 @@ func TestHints(t *testing.T) {
 		syscall.ENOSPC, fs.ErrPermission,
 		&backup.ForeignDirectoryError{}, &backup.SourceError{}, &backup.MapError{},
 		&restore.TargetError{Problem: restore.NotEmpty}, &restore.TargetError{Problem: restore.ServerRunning},
-		&restore.SpaceError{}, &restore.WALError{}, &restore.ReachError{},
+		&restore.SpaceError{}, &repo.WALError{}, &restore.ReachError{},
 	} {
 		if hintFor(fmt.Errorf("outer: %w", err)) == "" {
 			t.Errorf("%T: no hint", err)

@@ -227,7 +227,7 @@ func backupHint(err error) string {
 func restoreHint(err error) string {
 	var target *restore.TargetError
 	var space *restore.SpaceError
-	var wal *restore.WALError
+	var wal *repo.WALError
 	var line *restore.LineError
 	var reach *restore.ReachError
 	var unarchived *restore.UnarchivedError

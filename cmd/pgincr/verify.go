@@ -9,7 +9,6 @@ import (
 
 	"github.com/pgincr/pgincr/internal/human"
 	"github.com/pgincr/pgincr/pkg/repo"
-	"github.com/pgincr/pgincr/pkg/restore"
 )
 
 type verifyCommand struct {
@@ -184,7 +183,7 @@ func (p *program) verifyBackup(
 	}
 	b.OK = b.OK && ok
 	if m.Status == repo.StatusOK {
-		if err := restore.VerifyWALList(m); err != nil {
+		if _, err := m.NeededWAL(); err != nil {
 			b.add(verifiedProblem{Cause: oneLine(err.Error())})
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -47,7 +46,8 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // Run shows the backup m at Options.Dir until somebody unmounts it or ctx ends, which both are no errors. Meanwhile
 // nothing that the backup is built on is removed.
 //
-// Errors: *DirError and *UnavailableError before anything is shown, repo.ErrCorrupt where the chain is not whole.
+// Errors: *DirError, *UnavailableError and *repo.WALError before anything is shown, repo.ErrCorrupt where the chain
+// is not whole.
 func Run(ctx context.Context, c *repo.Cluster, m *repo.Manifest, o Options) (err error) {
 	if err := verifyDir(o.Dir); err != nil {
 		return err
@@ -104,32 +104,27 @@ func build(ctx context.Context, c *repo.Cluster, chain *repo.Chain, cache int64)
 	return t.root, t.complete(ctx, m, control, wal)
 }
 
-// neededWAL gives the WAL without which the backup does not become consistent. A segment that the archive lacks is
-// an error.
+// neededWAL gives the WAL without which the backup does not become consistent. *repo.WALError: some is missing.
 func neededWAL(ctx context.Context, c *repo.Cluster, b *repo.BackupReader) (map[string]content, error) {
 	m := b.Manifest
-	archive := c.WAL(repo.Compression{})
-	wal := map[string]content{}
-	g := m.Geometry
-	for _, name := range m.WAL.Segments {
-		if !pg.IsWALFileName(name) {
-			continue
-		}
-		s := &segment{size: int64(g.WALSegmentSize), open: func(ctx context.Context) (io.ReadCloser, error) {
-			return archive.Open(ctx, name)
-		}}
-		if m.WAL.Mode == repo.WALCarried {
-			s.open = func(ctx context.Context) (io.ReadCloser, error) { return b.OpenWAL(ctx, name) }
-		} else if ok, err := archive.Has(ctx, name); err != nil || !ok {
-			if err == nil {
-				err = fmt.Errorf("backup %s: WAL segment %s is not in the archive: %w", m.ID, name, repo.ErrCorrupt)
-			}
-			return nil, err
-		}
-		wal[name] = s
+	names, err := m.NeededWAL()
+	if err != nil {
+		return nil, err
 	}
-	if len(wal) == 0 {
-		return nil, fmt.Errorf("backup %s: %w: it lists no WAL", m.ID, repo.ErrCorrupt)
+	archive := c.WAL(repo.Compression{})
+	if err := archive.VerifyNeeded(ctx, m, names); err != nil {
+		return nil, err
+	}
+	open := archive.Open
+	if m.WAL.Mode == repo.WALCarried {
+		open = b.OpenWAL
+	}
+	wal := map[string]content{}
+	for _, name := range names {
+		wal[name] = &segment{
+			size: int64(m.Geometry.WALSegmentSize),
+			open: func(ctx context.Context) (io.ReadCloser, error) { return open(ctx, name) },
+		}
 	}
 	return wal, nil
 }

@@ -27,7 +27,7 @@ type archiveLine struct {
 // archived, the joint of the two by the links of their records.
 func lineOf(ctx context.Context, b *repo.BackupReader, archive wal.Archive) (archiveLine, error) {
 	m := b.Manifest
-	names, err := neededWAL(m)
+	names, err := m.NeededWAL()
 	if err != nil {
 		return archiveLine{}, err
 	}

@@ -64,18 +64,6 @@ func (e *SpaceError) Error() string {
 	return fmt.Sprintf("%s: needs %d %s, the file system has %d free", e.Dir, e.Need, unit, e.Have)
 }
 
-// WALError: WAL without which the restored cluster does not become consistent
-// or does not reach the target is missing.
-type WALError struct {
-	Backup  string
-	Missing string // the first file that is missing
-	Reason  string
-}
-
-func (e *WALError) Error() string {
-	return fmt.Sprintf("backup %s: WAL file %s is missing: %s", e.Backup, e.Missing, e.Reason)
-}
-
 // LineError: the archived WAL that a backup needs is not what its server wrote, but another's on the same timeline.
 type LineError struct {
 	Backup string
