@@ -22,7 +22,7 @@ func (s *dirStore) Lock(ctx context.Context, name, owner string) (func() error, 
 	if err := s.mkdirs(ctx, filepath.Dir(path)); err != nil {
 		return nil, s.wrapLock(err)
 	}
-	l, holder, err := durable.TryLock(path, fileMode, owner)
+	l, holder, err := durable.TryLock(path, lockMode, owner)
 	if err != nil {
 		return nil, s.wrapLock(err)
 	}

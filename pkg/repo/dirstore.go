@@ -18,6 +18,9 @@ import (
 const (
 	dirMode  = 0o700
 	fileMode = 0o600
+	// A lock says nothing of the database, and lies behind dirMode. Root's must be seen to be held by the
+	// repository's owner, whose backups would fail otherwise as long as root restores or mounts.
+	lockMode = 0o644
 )
 
 // dirStore is a Store on a local or mounted directory. An object is a file, its commit point the
