@@ -21,16 +21,8 @@ const secret = "4556-7375-8689-9855 belongs to nobody"
 func TestEncryptedByHostKey(t *testing.T) {
 	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		dir := pgtest.TempDir(t)
-		key := func(name string) (file, public string) {
-			file = filepath.Join(dir, name)
-			out, err := pgtest.Command(t.Context(), pgincr, "key", "generate", "-o", file).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return file, strings.TrimSpace(string(out))
-		}
-		allKey, all := key("all.key")
-		hostKey, host := key("host.key")
+		allKey, all := newKey(t, filepath.Join(dir, "all.key"))
+		hostKey, host := newKey(t, filepath.Join(dir, "host.key"))
 		repo := filepath.Join(dir, "repo")
 		archive := fmt.Sprintf("%s archive-push -Z none -R %s --identity %s %%p", pgincr, repo, hostKey)
 		s := &site{t: t, repo: repo, pg: install.New(t,
@@ -73,6 +65,16 @@ func TestEncryptedByHostKey(t *testing.T) {
 		pgtest.CompareTables(t, want, got.TableSums())
 		got.Stop(pgtest.Fast)
 	})
+}
+
+// newKey makes a key in a file and gives what is public of it.
+func newKey(t testing.TB, file string) (_, public string) {
+	t.Helper()
+	out, err := pgtest.Command(t.Context(), pgincr, "key", "generate", "-o", file).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file, strings.TrimSpace(string(out))
 }
 
 // notInClear looks for the secret in every file of the repository.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -177,18 +178,24 @@ func nextSegment(t *testing.T, name string) string {
 }
 
 // A receiver of a standby follows its promotion: the repository has the history file and the WAL of both
-// timelines, and a restore shows what was written a moment before the end, on the new timeline.
+// timelines, and a restore shows what was written a moment before the end, on the new timeline. The repository is
+// encrypted, and the receiver's key can back up and not read.
 func TestReceiverFollowsPromotion(t *testing.T) {
 	t.Parallel()
 	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
-		s := newLonelySite(t, install, pgtest.WALSegmentSize(1))
+		dir := pgtest.TempDir(t)
+		allKey, all := newKey(t, filepath.Join(dir, "all.key"))
+		hostKey, host := newKey(t, filepath.Join(dir, "host.key"))
+		s := &site{t: t, repo: filepath.Join(dir, "repo"), pg: install.New(t,
+			pgtest.WALSegmentSize(1), pgtest.Setting("wal_keep_size", "1GB"))}
+		s.ok("init", "-D", s.pg.DataDir, "--recipient", all, "--backup-recipient", host)
 		s.pg.Exec("CREATE TABLE t (n int, g int, filler text)")
 		standby := s.pg.NewStandby(t)
-		r := s.receive(standby)
+		r := s.receive(standby, "--identity", hostKey, "-Z", "none")
 		standby.Poll("the receiver", func() bool {
 			return standby.Query1("SELECT count(*) FROM pg_stat_replication WHERE application_name = 'pgincr'") == "1"
 		})
-		s.full()
+		s.full("--identity", hostKey)
 		for n := range 5 {
 			s.pg.Exec(fmt.Sprintf("INSERT INTO t SELECT %d, g, repeat('x', 300) FROM generate_series(1, 2000) g", n))
 		}
@@ -198,6 +205,7 @@ func TestReceiverFollowsPromotion(t *testing.T) {
 		for n := range 5 {
 			standby.Exec(fmt.Sprintf("INSERT INTO t SELECT %d, g, repeat('x', 300) FROM generate_series(1, 2000) g", n+5))
 		}
+		standby.Exec("INSERT INTO t VALUES (-1, -1, '" + secret + "')")
 		awaitReceived(standby)
 		want := standby.TableSums()
 		awaitReceived(standby)
@@ -208,7 +216,8 @@ func TestReceiverFollowsPromotion(t *testing.T) {
 		if !strings.Contains(r.stderr.String(), "the timeline ended") {
 			t.Errorf("it did not see the promotion\n%s", r.stderr)
 		}
-		got := s.open(s.restore("latest"))
+		notInClear(t, s.repo)
+		got := s.open(s.restore("latest", "--identity", allKey))
 		pgtest.CompareTables(t, want, got.TableSums())
 		got.Stop(pgtest.Fast)
 	})
