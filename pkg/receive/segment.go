@@ -41,17 +41,19 @@ func (r *receiver) open(ctx context.Context, pos position) (_ *segment, err erro
 		return nil, err
 	}
 	var done []repo.Part
+	complete := map[string]bool{}
 	for _, p := range parts {
 		if p.Segment == s.name {
 			s.stored = append(s.stored, p)
 			s.earlier = max(s.earlier, p.End)
 			continue
 		}
-		complete, err := r.archive.Has(ctx, p.Segment)
-		if err != nil {
-			return nil, err
+		if _, known := complete[p.Segment]; !known {
+			if complete[p.Segment], err = r.archive.Has(ctx, p.Segment); err != nil {
+				return nil, err
+			}
 		}
-		if complete {
+		if complete[p.Segment] {
 			done = append(done, p)
 		}
 	}
