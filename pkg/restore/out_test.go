@@ -2,6 +2,7 @@ package restore
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -15,7 +16,13 @@ import (
 // A large file is written past the page cache, whole and in pieces, and what the device refuses to
 // take directly is written nevertheless.
 func TestDirectWrites(t *testing.T) {
-	dir := pgtest.TempDir(t)
+	for name, dir := range map[string]string{"of servers": pgtest.TempDir(t), "of the system": t.TempDir()} {
+		t.Run(name, func(t *testing.T) { directWrites(t, dir) })
+	}
+}
+
+func directWrites(t *testing.T, dir string) {
+	t.Helper()
 	var st unix.Statfs_t
 	must(t, unix.Statfs(dir, &st))
 	f, err := os.OpenFile(filepath.Join(dir, "f"), os.O_RDWR|os.O_CREATE, 0o600)
@@ -28,9 +35,15 @@ func TestDirectWrites(t *testing.T) {
 		t.Fatal("a small file, or one of small blocks, is written directly")
 	}
 	o.goDirect(directMin, 8192)
-	if want := st.Type == magicExt || st.Type == magicXFS; o.direct.Load() != want {
+	known := st.Type == magicExt || st.Type == magicXFS
+	if o.direct.Load() != known {
 		t.Fatalf("direct is %v on a file system of type %x", o.direct.Load(), st.Type)
 	}
+	// What follows holds on all that can be written to directly, and where it turns out that it cannot.
+	if err := o.setDirect(true); err != nil {
+		t.Logf("a file system of type %x: %v", st.Type, err)
+	}
+	o.direct.Store(true)
 	size := directChunk*2 + 8192
 	c := newCanvases(1, size)
 	v, err := c.get(t.Context())
@@ -48,10 +61,22 @@ func TestDirectWrites(t *testing.T) {
 	for i := range v[1:1000] {
 		v[1+i]++
 	}
-	if n, err := o.WriteAt(v[1:1000], 1); err != nil || n != 999 || o.direct.Load() {
+	if n, err := o.WriteAt(v[1:1000], 1); err != nil || n != 999 || known && o.direct.Load() {
 		t.Fatalf("%d bytes, %v, direct %v", n, err, o.direct.Load())
 	}
 	verifyContent(t, f.Name(), v)
+}
+
+// A write that fails says so, and is not taken for one that the device refuses to take directly.
+func TestDirectWriteFails(t *testing.T) {
+	f, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	must(t, err)
+	defer func() { must(t, f.Close()) }()
+	o := &outFile{File: f}
+	o.direct.Store(true)
+	if n, err := o.WriteAt(make([]byte, 2*directChunk), 0); n != 0 || !errors.Is(err, unix.ENOSPC) || !o.direct.Load() {
+		t.Errorf("%d bytes, %v, direct %v", n, err, o.direct.Load())
+	}
 }
 
 func verifyContent(t *testing.T, name string, want []byte) {
