@@ -179,7 +179,7 @@ func (s *Store) readFlag(ctx context.Context, o Object) (f flag, err error) {
 }
 
 // Locks gives the locks that are held.
-func (s *Store) Locks(ctx context.Context, prefix string) ([]repo.LockInfo, error) {
+func (s *Store) Locks(ctx context.Context, prefix string, want func(name string) bool) ([]repo.LockInfo, error) {
 	if dir, ok := strings.CutSuffix(prefix, "/"); prefix != "" && (!ok || repo.VerifyObjectName(dir) != nil) {
 		return nil, fmt.Errorf("locks %q: not a prefix", prefix)
 	}
@@ -187,11 +187,15 @@ func (s *Store) Locks(ctx context.Context, prefix string) ([]repo.LockInfo, erro
 	if err != nil {
 		return nil, err
 	}
+	name := func(o Object) string { return path.Dir(strings.TrimPrefix(o.Key, s.prefix+prefix)) }
+	if want != nil {
+		flags = slices.DeleteFunc(flags, func(o Object) bool { return !want(name(o)) })
+	}
 	held := make([]repo.LockInfo, len(flags))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(8)
 	for i, o := range flags {
-		held[i].Name = path.Dir(strings.TrimPrefix(o.Key, s.prefix+prefix))
+		held[i].Name = name(o)
 		g.Go(func() error {
 			f, err := s.readFlag(ctx, o)
 			if errors.Is(err, repo.ErrNotFound) {

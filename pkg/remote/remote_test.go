@@ -139,7 +139,7 @@ func TestDeadOwner(t *testing.T) {
 		t.Fatalf("after a minute: %v", err)
 	}
 	m.advance(time.Minute)
-	if held, err := open().Locks(t.Context(), "main/"); err != nil || len(held) != 0 {
+	if held, err := open().Locks(t.Context(), "main/", nil); err != nil || len(held) != 0 {
 		t.Errorf("a dead owner's lock is held: %v, %v", held, err)
 	}
 	next, err := open().Lock(t.Context(), "main/locks/backup", "next")

@@ -44,8 +44,8 @@ func (s *dirStore) wrapLock(err error) error {
 	return s.wrap(err)
 }
 
-// Locks asks of every file below prefix whether somebody holds its lock.
-func (s *dirStore) Locks(ctx context.Context, prefix string) ([]LockInfo, error) {
+// Locks asks of every file below prefix that is wanted whether somebody holds its lock.
+func (s *dirStore) Locks(ctx context.Context, prefix string, want func(name string) bool) ([]LockInfo, error) {
 	files, err := s.List(ctx, prefix, true)
 	if err != nil {
 		return nil, err
@@ -54,6 +54,9 @@ func (s *dirStore) Locks(ctx context.Context, prefix string) ([]LockInfo, error)
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
 			return nil, err
+		}
+		if want != nil && !want(f.Name) {
+			continue
 		}
 		path, err := s.path(prefix + f.Name)
 		if err != nil {

@@ -62,7 +62,17 @@ func (c *Cluster) Lock(ctx context.Context, name string) (unlock func() error, e
 
 // Locks gives the locks of this cluster that are held, by name.
 func (c *Cluster) Locks(ctx context.Context) ([]HeldLock, error) {
-	found, err := c.st.Locks(ctx, c.prefix+locksPrefix)
+	return c.locks(ctx, nil)
+}
+
+// removals gives those locks of this cluster that are held by who removes backups or WAL.
+func (c *Cluster) removals(ctx context.Context) ([]HeldLock, error) {
+	return c.locks(ctx, func(name string) bool { return strings.HasPrefix(name, string(LockRemoving)+"-") })
+}
+
+// locks gives the locks whose name want accepts (see Store.Locks).
+func (c *Cluster) locks(ctx context.Context, want func(name string) bool) ([]HeldLock, error) {
+	found, err := c.st.Locks(ctx, c.prefix+locksPrefix, want)
 	if err != nil {
 		return nil, err
 	}

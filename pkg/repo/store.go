@@ -54,8 +54,9 @@ type Store interface {
 	Lock(ctx context.Context, name, owner string) (unlock func() error, err error)
 	// Locks gives the locks below prefix (as of List) that are held, by this process or
 	// another, sorted by name: every one that was taken before the call and is not given up. Those
-	// of dead owners are not among them.
-	Locks(ctx context.Context, prefix string) ([]LockInfo, error)
+	// of dead owners are not among them. Only those are looked at whose name, without the prefix,
+	// want accepts: that costs time for each. Nil accepts all.
+	Locks(ctx context.Context, prefix string, want func(name string) bool) ([]LockInfo, error)
 	// String gives the URL, without secrets.
 	String() string
 }

@@ -93,7 +93,7 @@ func (c *Cluster) usedChain(ctx context.Context, id string, look bool) ([]*Manif
 		var held []HeldLock
 		if look {
 			var err error
-			if held, err = c.Locks(ctx); err != nil {
+			if held, err = c.removals(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -130,7 +130,7 @@ func removerOf(chain []*Manifest, id string, held []HeldLock) *HeldLock {
 // remover from removing what he needs.
 func (c *Cluster) AwaitWALRemoval(ctx context.Context) error {
 	for {
-		held, err := c.Locks(ctx)
+		held, err := c.removals(ctx)
 		if err != nil {
 			return err
 		}

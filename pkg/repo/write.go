@@ -74,7 +74,7 @@ func (c *Cluster) createBackup(ctx context.Context, id string, z Compression) (_
 			err = errors.Join(err, unlock())
 		}
 	}()
-	held, err := c.Locks(ctx)
+	held, err := c.removals(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -132,9 +132,11 @@ func (f *Faults) Lock(ctx context.Context, name, owner string) (unlock func() er
 }
 
 // Locks counts.
-func (f *Faults) Locks(ctx context.Context, prefix string) (held []repo.LockInfo, err error) {
+func (f *Faults) Locks(
+	ctx context.Context, prefix string, want func(name string) bool,
+) (held []repo.LockInfo, err error) {
 	err = f.do("locks "+prefix, func() (err error) {
-		held, err = f.Store.Locks(ctx, prefix)
+		held, err = f.Store.Locks(ctx, prefix, want)
 		return err
 	})
 	return held, err

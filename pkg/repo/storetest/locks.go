@@ -84,7 +84,7 @@ func heldLocks(t *testing.T, open func() repo.Store) {
 	st, other := open(), open()
 	names := func(prefix string) string {
 		t.Helper()
-		held, err := other.Locks(t.Context(), prefix)
+		held, err := other.Locks(t.Context(), prefix, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,6 +107,10 @@ func heldLocks(t *testing.T, open func() repo.Store) {
 	}
 	if got, want := names("main/locks/"), "a=owner of main/locks/a b=owner of main/locks/b"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+	one, err := other.Locks(t.Context(), "main/locks/", func(name string) bool { return name == "b" })
+	if err != nil || len(one) != 1 || one[0].Name != "b" || !strings.HasPrefix(one[0].Owner, "owner of main/locks/b") {
+		t.Errorf("wanted is b only: %v, %v", one, err)
 	}
 	if err := unlock[0](); err != nil {
 		t.Fatal(err)
@@ -136,7 +140,7 @@ func locksAreSeen(t *testing.T, open func() repo.Store) {
 				unlock, err := st.Lock(t.Context(), "main/locks/"+names[0], "")
 				var held []repo.LockInfo
 				if err == nil {
-					held, err = st.Locks(t.Context(), "main/locks/")
+					held, err = st.Locks(t.Context(), "main/locks/", nil)
 				}
 				looking.Done()
 				looking.Wait()

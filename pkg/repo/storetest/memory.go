@@ -170,7 +170,7 @@ func (s *Memory) Lock(ctx context.Context, name, owner string) (func() error, er
 }
 
 // Locks gives the locks that are held.
-func (s *Memory) Locks(ctx context.Context, prefix string) ([]repo.LockInfo, error) {
+func (s *Memory) Locks(ctx context.Context, prefix string, want func(name string) bool) ([]repo.LockInfo, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (s *Memory) Locks(ctx context.Context, prefix string) ([]repo.LockInfo, err
 	defer s.mu.Unlock()
 	var held []repo.LockInfo
 	for _, name := range slices.Sorted(maps.Keys(s.locks)) {
-		if rel, ok := strings.CutPrefix(name, prefix); ok {
+		if rel, ok := strings.CutPrefix(name, prefix); ok && (want == nil || want(rel)) {
 			held = append(held, repo.LockInfo{Name: rel, Owner: strings.TrimSpace(s.locks[name].owner)})
 		}
 	}
