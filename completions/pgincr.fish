@@ -183,7 +183,7 @@ complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list 
 complete -c pgincr -n '__fish_seen_subcommand_from version' -l json -d 'Print one JSON document.'
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a completion -d 'Print the completion script of a shell.'
 complete -c pgincr -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
-complete -c pgincr -s 'R' -l repo -d 'Repository: /path, s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix or sftp://user@host/path (docs/storage.md).' -x -a '(__fish_complete_directories)'
+complete -c pgincr -s 'R' -l repo -d 'Repository: /path, s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix or sftp://user@host/path (docs/storage.md); may be repeated, so that there are several.' -x -a '(__fish_complete_directories)'
 complete -c pgincr -l cluster -d 'Which cluster in the repository (default: main).' -x
 complete -c pgincr -l config -d 'Configuration file (YAML). Order: flag, environment, file, default.' -r -F
 complete -c pgincr -s 'j' -l jobs -d 'Parallel workers (default: the number of CPUs).' -x

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -52,33 +53,95 @@ func (c *archiveGetCommand) Validate() error {
 
 // Run implements the command. errNotArchived is the only error with exit code 1.
 func (c *archiveGetCommand) Run(ctx context.Context, p *program) error {
+	if len(p.common.Repos) > 1 {
+		return c.getFromAny(ctx, p)
+	}
 	cluster, err := p.openReadable(ctx)
 	if err != nil {
 		return err
 	}
-	spool := c.spool(cluster, p.common.jobs())
 	if os.Getenv(fillVariable) != "" {
-		ctx, cancel := context.WithTimeout(ctx, fillPatience)
-		defer cancel()
-		_, err := spool.Fill(ctx, c.File)
-		return err
+		return c.fill(ctx, p, cluster)
 	}
-	spooled, err := spool.Get(ctx, c.File, c.Path)
-	if err == nil {
-		p.log.Debug("fetched", "file", c.File, "ahead", spooled)
-		c.prefetch(ctx, p, spool)
-		return nil
-	}
+	err = c.get(ctx, p, cluster)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = c.getPartial(ctx, p, cluster)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	// A repository that went away meanwhile lacks every file. It is there if the entry still is.
-	if _, err := p.openCluster(ctx); err != nil {
+	return c.missing(ctx, p, cluster)
+}
+
+// getFromAny fetches the file from the first of several repositories that has it and can be read.
+func (c *archiveGetCommand) getFromAny(ctx context.Context, p *program) error {
+	repos := slices.Clone(p.common.Repos)
+	var failed error
+	for len(repos) > 0 {
+		have, all, err := p.locate(ctx, repos, c.File)
+		switch {
+		case have == nil && errors.Join(failed, err) != nil:
+			return errors.Join(failed, err)
+		case have == nil:
+			return c.getLongest(ctx, p, all)
+		case os.Getenv(fillVariable) != "":
+			return c.fill(ctx, p, have.cluster)
+		}
+		err = c.get(ctx, p, have.cluster)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		p.log.Warn("this repository does not serve; trying the next", "repository", repoName(have.repo),
+			"reason", oneLine(err.Error()))
+		failed = errors.Join(failed, err)
+		repos = slices.DeleteFunc(repos, func(url string) bool { return url == have.repo })
+	}
+	return failed
+}
+
+// getLongest is for a file that no repository has: a segment, perhaps, of which one has received a part.
+func (c *archiveGetCommand) getLongest(ctx context.Context, p *program, all []*repo.Cluster) error {
+	if os.Getenv(fillVariable) != "" {
+		return nil
+	}
+	best, err := longest(ctx, all, c.File)
+	if err != nil {
 		return err
 	}
+	if best != nil {
+		return c.getPartial(ctx, p, best)
+	}
+	return c.missing(ctx, p, all[0])
+}
+
+// get fetches the file from one repository.
+func (c *archiveGetCommand) get(ctx context.Context, p *program, cluster *repo.Cluster) error {
+	spool := c.spool(cluster, p.common.jobs())
+	spooled, err := spool.Get(ctx, c.File, c.Path)
+	if err == nil {
+		p.log.Debug("fetched", "file", c.File, "ahead", spooled)
+		c.prefetch(ctx, p, spool)
+	}
+	return err
+}
+
+// fill fetches ahead from a repository.
+func (c *archiveGetCommand) fill(ctx context.Context, p *program, cluster *repo.Cluster) error {
+	ctx, cancel := context.WithTimeout(ctx, fillPatience)
+	defer cancel()
+	_, err := c.spool(cluster, p.common.jobs()).Fill(ctx, c.File)
+	return err
+}
+
+// missing gives the answer that no repository has the file, if that is certain.
+func (c *archiveGetCommand) missing(ctx context.Context, p *program, cluster *repo.Cluster) error {
+	// A repository that went away meanwhile lacks every file. It is there if the entry still is.
+	for _, url := range p.common.Repos {
+		if _, err := p.openClusterAt(ctx, url); err != nil {
+			return err
+		}
+	}
+	spool := c.spool(cluster, p.common.jobs())
 	if err := spool.Clear(); err != nil {
 		p.log.Warn("the spool is not empty", "directory", spool.Dir, "reason", err)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -53,6 +55,12 @@ func (c *backupCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return &usageError{err: err, command: "pgincr backup"}
 	}
+	if len(p.common.Repos) > 1 && !slices.Contains([]string{"", "latest", "latest-full"}, c.Parent) {
+		return &usageError{
+			err:  fmt.Errorf("--parent %s: is in one repository, and the backup goes to %d", c.Parent, len(p.common.Repos)),
+			hint: "give one --repo at a time, or latest or latest-full, which mean the backups of each",
+		}
+	}
 	if err := verifyOutside(p.common.Repo, c.PGData); err != nil {
 		return err
 	}
@@ -73,13 +81,33 @@ func (c *backupCommand) Run(ctx context.Context, p *program) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close(context.WithoutCancel(ctx))) }()
+	if err := p.awaitNewID(ctx); err != nil {
+		return err
+	}
 	stop := p.watch(ctx, o.Progress.Snapshot)
 	m, err := backup.Run(ctx, s, cluster, o)
 	stop()
 	if err != nil {
 		return err
 	}
-	return c.report(p, m)
+	p.began, _, err = repo.ParseID(m.ID)
+	return errors.Join(err, c.report(p, m))
+}
+
+// awaitNewID waits until a backup that begins has another id than the one that was taken before, in another
+// repository: a second at most.
+func (p *program) awaitNewID(ctx context.Context) error {
+	for {
+		wait := p.began.Add(time.Second).Sub(p.clock())
+		if wait <= 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+		}
+	}
 }
 
 func (c *backupCommand) options(p *program) (backup.Options, error) {

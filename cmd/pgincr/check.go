@@ -57,21 +57,19 @@ type checkDocument struct {
 // Run implements the command.
 func (c *checkCommand) Run(ctx context.Context, p *program) error {
 	d := &checkDocument{Cluster: p.common.Cluster, CheckedAt: p.clock().UTC()}
-	o := check.Options{
-		MaxBackupAge: c.MaxBackupAge, MaxArchiveAge: c.MaxArchiveAge, MaxDrillAge: c.MaxDrillAge, MaxChain: c.MaxChain,
-		Dir: repositoryDir(p.common.Repo), ArchiveCommand: walArchiveCommand(p.common), Clock: p.clock,
+	command := walArchiveCommand(p.common)
+	var opening error // of the first that cannot be opened, which has an exit code of its own
+	for _, url := range p.common.Repos {
+		p.common.Repo = url
+		found, err := c.look(ctx, p, command)
+		if opening == nil {
+			opening = err
+		}
+		for _, f := range found {
+			f.Repo = p.common.label(url)
+			d.Checks = append(d.Checks, f)
+		}
 	}
-	if c.SwitchWAL {
-		o.SwitchWAL = c.SwitchTimeout
-	}
-	cluster, opening := p.openCluster(ctx)
-	if opening == nil {
-		d.Checks = check.Repository(ctx, cluster, o)
-	} else {
-		cluster = nil
-		d.Checks = append(d.Checks, check.Failed("repository", opening, hintFor(opening)))
-	}
-	d.Checks = append(d.Checks, c.server(ctx, cluster, o)...)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -89,9 +87,29 @@ func (c *checkCommand) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if opening != nil {
-		return opening // which has an exit code of its own
+		return opening
 	}
 	return critical(d)
+}
+
+// look looks at the repository of the common flags, and at the server as that one sees it. The error is that it cannot
+// be opened.
+func (c *checkCommand) look(ctx context.Context, p *program, command string) (found []check.Finding, opening error) {
+	o := check.Options{
+		MaxBackupAge: c.MaxBackupAge, MaxArchiveAge: c.MaxArchiveAge, MaxDrillAge: c.MaxDrillAge, MaxChain: c.MaxChain,
+		Dir: repositoryDir(p.common.Repo), ArchiveCommand: command, Clock: p.clock,
+	}
+	if c.SwitchWAL {
+		o.SwitchWAL = c.SwitchTimeout
+	}
+	cluster, opening := p.openCluster(ctx)
+	if opening == nil {
+		found = check.Repository(ctx, cluster, o)
+	} else {
+		cluster = nil
+		found = append(found, check.Failed("repository", opening, hintFor(opening)))
+	}
+	return append(found, c.server(ctx, cluster, o)...), opening
 }
 
 // server looks at the server, unless nobody wants that.
@@ -124,7 +142,7 @@ func critical(d *checkDocument) error {
 	var names []string
 	for _, f := range d.Checks {
 		if f.Status == check.Critical {
-			names = append(names, f.Name)
+			names = append(names, findingName(f))
 		}
 	}
 	if len(names) == 0 {
@@ -143,7 +161,7 @@ func (c *checkCommand) print(p *program, d *checkDocument) error {
 		if p.common.Quiet && (f.Status == check.OK || f.Status == check.Skipped) {
 			continue
 		}
-		rows = append(rows, fmt.Sprintf("%s\t%s\t%s", f.Status, f.Name, f.Message))
+		rows = append(rows, fmt.Sprintf("%s\t%s\t%s", f.Status, findingName(f), f.Message))
 		if f.Remedy != "" {
 			rows = append(rows, "\t\t→ "+f.Remedy)
 		}
@@ -151,9 +169,20 @@ func (c *checkCommand) print(p *program, d *checkDocument) error {
 	return p.printTable(rows)
 }
 
+// findingName names a check, and its repository where there are several.
+func findingName(f check.Finding) string {
+	if f.Repo == "" {
+		return f.Name
+	}
+	return f.Name + " (" + f.Repo + ")"
+}
+
 // walArchiveCommand is the line that a server should archive with.
 func walArchiveCommand(c *commonFlags) string {
-	line := "pgincr archive-push --repo " + shellQuote(absoluteRepo(c.Repo))
+	line := "pgincr archive-push"
+	for _, url := range c.absoluteRepos() {
+		line += " --repo " + shellQuote(url)
+	}
 	if c.Cluster != "main" {
 		line += " --cluster " + shellQuote(c.Cluster)
 	}

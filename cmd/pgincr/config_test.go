@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,7 @@ clusters:
     list: {json: true}
   hr:
     repo: /hr
+  two: {repo: [/a, /b]}
 `
 	for _, tt := range []struct {
 		name string
@@ -58,6 +60,14 @@ clusters:
 		{"libpq's environment", "PGHOST=envhost", []string{"backup"}, "/top main 2 wal /backup  0"},
 		{"cluster by flag", "", []string{"backup", "--cluster", "sales"}, "/sales sales 2 wal /srv/sales filehost 2097152"},
 		{"cluster by environment", "PGINCR_CLUSTER=hr", []string{"backup"}, "/hr hr 2 wal /backup filehost 0"},
+		{"several in the file", "", []string{"backup", "--cluster", "two"}, "/a+/b two 2 wal /backup filehost 0"},
+		{"several flags", "", []string{"backup", "-R", "/c", "-R", "/d,e"}, "/c+/d,e main 2 wal /backup filehost 0"},
+		{"flag over several", "", []string{"backup", "--cluster", "two", "-R", "/c"}, "/c two 2 wal /backup filehost 0"},
+		{
+			"several in the environment", "PGINCR_REPO=/x\n/y",
+			[]string{"backup", "--cluster", "two"},
+			"/x+/y two 2 wal /backup filehost 0",
+		},
 		{"unknown cluster", "", []string{"backup", "--cluster", "x"}, "/top x 2 wal /backup filehost 0"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,7 +80,7 @@ clusters:
 			}
 			b := g.Backup
 			got := strings.Join([]string{
-				g.Repo, g.Cluster, formatInt(g.Jobs), b.PageMap, b.PGData, b.Host, formatInt(int(b.Rate)),
+				strings.Join(g.Repos, "+"), g.Cluster, formatInt(g.Jobs), b.PageMap, b.PGData, b.Host, formatInt(int(b.Rate)),
 			}, " ")
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
@@ -89,7 +99,7 @@ clusters:
 // The file's own cluster: chooses the section.
 func TestConfigCluster(t *testing.T) {
 	g, err := parse(t, "cluster: hr\nclusters: {hr: {repo: /hr}}", "list")
-	if err != nil || g.Repo != "/hr" || g.Cluster != "hr" {
+	if err != nil || !slices.Equal(g.Repos, []string{"/hr"}) || g.Cluster != "hr" {
 		t.Errorf("%+v, %v", g.commonFlags, err)
 	}
 }
@@ -106,7 +116,7 @@ func TestConfigErrors(t *testing.T) {
 		{"config in config", "config: /x", `unknown key "config"`},
 		{"cluster in cluster", "clusters:\n  a: {cluster: b}", `line 2: unknown key "cluster"`},
 		{"no value", "repo:", `line 1: repo: no value`},
-		{"list for one", "repo: [a, b]", `line 1: repo: expected one value`},
+		{"list for one", "jobs: [1, 2]", `line 1: jobs: expected one value`},
 		{"not a mapping", "- repo", "line 1: expected a mapping"},
 		{"not yaml", "repo: [", "configuration file"},
 		{"twice", "repo: a\nrepo: b", `line 2: key "repo" stands there twice`},

@@ -124,7 +124,7 @@ func (e *effective) setting(f *kong.Flag, words []string) (s setting, ok bool) {
 	variable, inFile := variableOf(f), e.config.value(f, cluster, words)
 	switch {
 	case e.given(f):
-		s.Source, s.Value = "command line", fmt.Sprint(e.kctx.FlagValue(f))
+		s.Source, s.Value = "command line", valueText(e.kctx.FlagValue(f))
 	case variable != "":
 		s.Source, s.From, s.Value = "environment", variable, os.Getenv(variable)
 	case inFile.value != nil:
@@ -150,6 +150,9 @@ func (e *effective) given(f *kong.Flag) bool {
 
 // valueText prints a value of the configuration file; lists with commas.
 func valueText(v any) string {
+	if list, ok := v.([]string); ok {
+		return strings.Join(list, ", ")
+	}
 	list, ok := v.([]any)
 	if !ok {
 		return fmt.Sprint(v)

@@ -70,7 +70,7 @@ func (c *drillCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return fmt.Errorf("path of this program: %w", err)
 	}
-	script, err := c.script()
+	script, err := c.script(len(p.common.Repos) > 1)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,8 @@ func (c *drillCommand) Run(ctx context.Context, p *program) (err error) {
 	}
 	o := drill.Options{
 		Bindir: install.bindir, Scratch: c.Scratch, Keep: c.Keep, Jobs: p.common.jobs(),
-		RestoreCommand: walRestoreCommand(executable, p.common), Target: c.options(), IgnoreSpace: c.IgnoreSpace,
+		RestoreCommand: walRestoreCommand(executable, p.common, absoluteRepo(p.common.Repo)),
+		Target:         c.options(), IgnoreSpace: c.IgnoreSpace,
 		Timeout: c.Timeout, Settings: settings, Role: c.Role, Amcheck: c.Amcheck, SQLCommand: c.SQLCommand,
 		Database: c.SQLDatabase, Environment: serverEnvironment(), Unrecorded: c.NoRecord, Log: p.log,
 		Progress: new(restore.Progress), Clock: p.clock, Version: buildVersion(),
@@ -125,11 +126,14 @@ func (c *drillCommand) settings() ([]restore.Setting, error) {
 }
 
 // script opens what --sql names; nil without.
-func (c *drillCommand) script() (io.ReadCloser, error) {
+func (c *drillCommand) script(severalRepos bool) (io.ReadCloser, error) {
 	switch c.SQL {
 	case "":
 		return nil, nil
 	case "-":
+		if severalRepos {
+			return nil, &usageError{err: errors.New("--sql -: can be read for one repository only"), command: "pgincr drill"}
+		}
 		return os.Stdin, nil
 	}
 	f, err := os.Open(c.SQL)

@@ -38,6 +38,7 @@ var errNotArchived = errors.New("not in the archive")
 // exitCode maps what a command returned. recovery: the command is archive-get.
 func exitCode(err error, recovery bool) int {
 	var status *statusError
+	var parts *partsError
 	var usage *usageError
 	var findings *findingsError
 	var connect *server.ConnectError
@@ -53,6 +54,8 @@ func exitCode(err error, recovery bool) int {
 		return exitNotArchived
 	case recovery:
 		return exitArchiveError
+	case errors.As(err, &parts):
+		return parts.code()
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &connect) && connect.Cause == server.BadSettings:

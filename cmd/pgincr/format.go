@@ -1,18 +1,33 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 	"time"
 )
 
-// printJSON prints one document.
+// printJSON prints one document, or keeps it where those of several repositories become one.
 func (p *program) printJSON(v any) error {
+	if p.document != nil {
+		b, err := marshal(v)
+		*p.document = b
+		return err
+	}
 	e := json.NewEncoder(p.stdout)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// marshal gives a document as printJSON prints it, in one line.
+func marshal(v any) (json.RawMessage, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return bytes.TrimSpace(b.Bytes()), err
 }
 
 // printTable prints rows of cells divided by tabs, in columns.

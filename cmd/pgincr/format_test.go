@@ -46,17 +46,15 @@ func TestShellQuote(t *testing.T) {
 // restore_command survives both readers: PostgreSQL's placeholders, then the shell.
 func TestWALRestoreCommand(t *testing.T) {
 	c := &commonFlags{Repo: "/b p/100%f", Cluster: "main", Config: "/etc/pg incr.yaml"}
-	got := walRestoreCommand("/opt/it's/pgincr", c)
+	got := walRestoreCommand("/opt/it's/pgincr", c, c.absoluteRepos()...)
 	want := `'/opt/it'\''s/pgincr' archive-get --repo '/b p/100%%f' --cluster main --config '/etc/pg incr.yaml' %f "%p"`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if got := walRestoreCommand("/p", &commonFlags{Repo: "rel", Cluster: "c"}); !strings.Contains(got, "--repo /") {
-		t.Errorf("depends on the working directory: %s", got)
-	}
-	got = walRestoreCommand("/p", &commonFlags{Repo: "file:///x", Cluster: "c"})
-	if !strings.Contains(got, "--repo file:///x ") {
-		t.Errorf("changes a URL: %s", got)
+	c = &commonFlags{Repo: "file:///x", Repos: []string{"rel", "file:///x"}, Cluster: "c"}
+	got = walRestoreCommand("/p", c, c.absoluteRepos()...)
+	if !strings.HasPrefix(got, "/p archive-get --repo file:///x --repo /") || strings.Count(got, "--repo") != 2 {
+		t.Errorf("depends on the working directory, changes a URL or the order: %s", got)
 	}
 }
 

@@ -2,7 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 )
@@ -38,7 +41,8 @@ type grammar struct {
 
 // commonFlags are accepted by every command.
 type commonFlags struct {
-	Repo      string     `short:"R" placeholder:"URL" env:"PGINCR_REPO" help:"Repository: /path, s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix or sftp://user@host/path (docs/storage.md)."`
+	Repos     []string   `name:"repo" short:"R" sep:"\n" placeholder:"URL" env:"PGINCR_REPO" help:"Repository: /path, s3://bucket/prefix, gs://bucket/prefix, azblob://container/prefix or sftp://user@host/path (docs/storage.md); may be repeated, so that there are several."`
+	Repo      string     `kong:"-"` // the one of them that is worked in
 	Cluster   string     `placeholder:"NAME" env:"PGINCR_CLUSTER" default:"main" help:"Which cluster in the repository (default: ${default})."`
 	Config    configFile `placeholder:"FILE" env:"PGINCR_CONFIG" help:"Configuration file (YAML). Order: flag, environment, file, default."`
 	Jobs      int        `short:"j" placeholder:"N" env:"PGINCR_JOBS" help:"Parallel workers (default: the number of CPUs)."`
@@ -70,13 +74,64 @@ func (c *commonFlags) verify(parsed *kong.Context) error {
 	if c.Jobs < 0 {
 		return &usageError{err: errors.New("--jobs: must not be negative"), command: "pgincr"}
 	}
-	if c.Repo == "" && parsed.Selected() != nil && usesRepository(parsed.Selected()) {
+	c.Repos = slices.DeleteFunc(c.Repos, func(url string) bool { return url == "" }) // an empty variable
+	if len(c.Repos) > 0 {
+		c.Repo = c.Repos[0]
+	}
+	if parsed.Selected() == nil || !usesRepository(parsed.Selected()) {
+		return nil
+	}
+	if c.Repo == "" {
 		return &usageError{
 			err:  errors.New("no repository given"),
 			hint: "name it with --repo, PGINCR_REPO or repo: in the configuration file",
 		}
 	}
+	return c.verifySeveral(parsed.Selected())
+}
+
+// verifySeveral holds the rules for several repositories.
+func (c *commonFlags) verifySeveral(command *kong.Node) error {
+	if len(c.Repos) > 1 && spreadOf(command) == inOne {
+		return &usageError{
+			err:  fmt.Errorf("%s works in one repository, and %d are given", command.FullPath(), len(c.Repos)),
+			hint: "name the one that is meant with --repo",
+		}
+	}
+	seen := map[string]bool{}
+	for _, url := range c.absoluteRepos() {
+		name := repoName(strings.TrimPrefix(url, "file://"))
+		if seen[name] {
+			return &usageError{err: fmt.Errorf("repository %s: given twice", name)}
+		}
+		seen[name] = true
+	}
 	return nil
+}
+
+// repoName is a repository's URL without options and secrets.
+func repoName(url string) string {
+	name, _, _ := strings.Cut(withoutSecrets(url), "?")
+	return name
+}
+
+// label names a repository where there are several; otherwise it is "".
+func (c *commonFlags) label(url string) string {
+	if len(c.Repos) < 2 {
+		return ""
+	}
+	return repoName(url)
+}
+
+// absoluteRepos gives the repositories, the one that is worked in first.
+func (c *commonFlags) absoluteRepos() []string {
+	urls := []string{absoluteRepo(c.Repo)}
+	for _, url := range c.Repos {
+		if url != c.Repo {
+			urls = append(urls, absoluteRepo(url))
+		}
+	}
+	return urls
 }
 
 // jobs gives the number of workers.

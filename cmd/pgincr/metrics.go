@@ -20,9 +20,26 @@ import (
 
 // metrics collects samples in Prometheus' text format, by families.
 type metrics struct {
-	families []string            // in the order of their first samples
-	samples  map[string][]string // by family
-	labels   string              // of every sample
+	families []string                   // in the order of their first samples
+	samples  map[string][]string        // by family
+	labels   string                     // of every sample: the cluster
+	repo     string                     // label of samples that are of one of several repositories, or ""
+	anew     map[string]map[string]bool // by family, the labels repo under which it is known anew
+}
+
+func newMetrics(cluster string) *metrics {
+	return &metrics{
+		samples: map[string][]string{}, anew: map[string]map[string]bool{}, labels: "cluster=" + metricQuote(cluster),
+	}
+}
+
+// of gives samples that are added from here on the repository; "": they are of the only one, or of none.
+func (m *metrics) of(url string) *metrics {
+	m.repo = ""
+	if url != "" {
+		m.repo = ",repo=" + metricQuote(url)
+	}
+	return m
 }
 
 // metricHelp describes every family.
@@ -53,7 +70,8 @@ const runFamily = "pgincr_run_"
 
 // add adds a sample. labels are pairs of names and values.
 func (m *metrics) add(family string, value float64, labels ...string) {
-	text := m.labels
+	m.learn(family)
+	text := m.labels + m.repo
 	for i := 0; i+1 < len(labels); i += 2 {
 		text += "," + labels[i] + "=" + metricQuote(labels[i+1])
 	}
@@ -61,16 +79,19 @@ func (m *metrics) add(family string, value float64, labels ...string) {
 }
 
 func (m *metrics) keep(family, sample string) {
-	m.learn(family)
+	if _, ok := m.samples[family]; !ok {
+		m.families = append(m.families, family)
+	}
 	m.samples[family] = append(m.samples[family], sample)
 }
 
 // learn says that families are known anew: there is nothing of them but what was and will be added.
 func (m *metrics) learn(families ...string) {
 	for _, f := range families {
-		if _, ok := m.samples[f]; !ok {
-			m.families, m.samples[f] = append(m.families, f), nil
+		if m.anew[f] == nil {
+			m.anew[f] = map[string]bool{}
 		}
+		m.anew[f][m.repo] = true
 	}
 }
 
@@ -110,18 +131,18 @@ func (p *program) writeMetrics(ctx context.Context, o outcome) error {
 	if path == "" {
 		return nil
 	}
-	m := &metrics{samples: map[string][]string{}, labels: "cluster=" + metricQuote(p.common.Cluster)}
+	m := newMetrics(p.common.Cluster)
 	m.add(runFamily+"timestamp_seconds", float64(o.begun.Add(o.took).UnixMilli())/1000, "command", o.command)
 	m.add(runFamily+"duration_seconds", o.took.Seconds(), "command", o.command)
 	m.add(runFamily+"exit_code", float64(exitCode(o.err, false)), "command", o.command)
 	for _, f := range p.checked {
 		if state, ok := checkState(f.Status); ok {
-			m.add("pgincr_check_status", state, "check", f.Name)
+			m.of(f.Repo).add("pgincr_check_status", state, "check", f.Name)
 		}
 	}
 	var err error
-	if p.cluster != nil { // otherwise the command has said why not
-		err = m.addCluster(ctx, p.cluster)
+	for _, o := range p.clusters { // of the others the command has said why not
+		err = errors.Join(err, m.of(p.common.label(o.repo)).addCluster(ctx, o.cluster))
 	}
 	if kerr := m.keepOld(path, o.command); kerr != nil {
 		err = errors.Join(err, kerr)
@@ -267,21 +288,29 @@ func (m *metrics) keepOld(path, command string) error {
 	if len(b) > maxMetrics {
 		return fmt.Errorf("%s: larger than %d bytes", path, maxMetrics)
 	}
-	anew := map[string]bool{}
-	for _, family := range m.families {
-		anew[family] = !strings.HasPrefix(family, runFamily)
-	}
 	for line := range strings.Lines(string(b)) {
 		line = strings.TrimSpace(line)
 		family, labels, ok := strings.Cut(line, "{")
 		if _, known := metricHelp()[family]; !ok || !known {
 			continue // comments, and what is not of pgincr
 		}
-		mine := strings.HasPrefix(labels, m.labels+",") || strings.HasPrefix(labels, m.labels+"}")
-		replaced := anew[family] || strings.Contains(labels, ",command="+metricQuote(command)+"}")
-		if !mine || !replaced {
+		rest, mine := strings.CutPrefix(labels, m.labels)
+		mine = mine && strings.IndexAny(rest, ",}") == 0
+		replaced := strings.Contains(labels, ",command="+metricQuote(command)+"}")
+		if !mine || !replaced && !m.knows(family, rest) {
 			m.keep(family, line)
 		}
 	}
 	return nil
+}
+
+// knows says whether a sample of this cluster is known anew. labels are those that follow the cluster's. What is of no
+// repository is of the only one there was.
+func (m *metrics) knows(family, labels string) bool {
+	for url := range m.anew[family] {
+		if !strings.HasPrefix(family, runFamily) && (strings.HasPrefix(labels, url) || !strings.HasPrefix(labels, ",repo=")) {
+			return true
+		}
+	}
+	return false
 }

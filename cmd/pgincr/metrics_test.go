@@ -65,7 +65,7 @@ func TestAlertRules(t *testing.T) {
 func metricsOf(t *testing.T, c *repo.Cluster, path string) string {
 	t.Helper()
 	p := newProgram(os.Stderr, os.Stderr)
-	p.common, p.cluster = &commonFlags{Cluster: "main", MetricsFile: path}, c
+	p.common, p.clusters = &commonFlags{Cluster: "main", MetricsFile: path}, []openedCluster{{"/r", c}}
 	p.checked = []check.Finding{{Name: "chain", Status: check.Warning}}
 	if err := p.writeMetrics(t.Context(), outcome{command: "check"}); err != nil {
 		t.Fatal(err)

@@ -36,7 +36,7 @@ func (p *program) printNagios(d *checkDocument) error {
 	for _, s := range []check.Status{check.Critical, check.Warning} {
 		for _, f := range d.Checks {
 			if f.Status == s {
-				told = append(told, f.Name+": "+f.Message)
+				told = append(told, findingName(f)+": "+f.Message)
 			}
 		}
 	}

@@ -39,12 +39,12 @@ func (p *program) note(name, value string) { p.results = append(p.results, name+
 func (p *program) perform(ctx context.Context, parsed *kong.Context) error {
 	o := outcome{command: commandOf(parsed)}
 	if !slices.Contains(workCommands(), o.command) {
-		return parsed.Run(p)
+		return p.runIn(ctx, parsed)
 	}
 	o.begun = p.clock()
 	before := p.hook(ctx, "before", p.common.HookBefore, o)
 	if o.err = before; before == nil {
-		o.err = parsed.Run(p)
+		o.err = p.runIn(ctx, parsed)
 	}
 	o.took = p.clock().Sub(o.begun)
 	// Whatever ended the command: these are about its end.
@@ -82,7 +82,7 @@ func (p *program) hook(ctx context.Context, when, line string, o outcome) error 
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGTERM) }
 	c.WaitDelay = cleanupTime
 	c.Env = append(os.Environ(), hookVariable+"="+when, "PGINCR_COMMAND="+o.command,
-		"PGINCR_REPO="+absoluteRepo(p.common.Repo), "PGINCR_CLUSTER="+p.common.Cluster)
+		"PGINCR_REPO="+strings.Join(p.common.absoluteRepos(), "\n"), "PGINCR_CLUSTER="+p.common.Cluster)
 	if when == "after" {
 		text := ""
 		if o.err != nil {

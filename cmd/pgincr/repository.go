@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -19,19 +20,40 @@ func (e *missingClusterError) Error() string {
 
 // openStore opens the repository of the common flags, in which the cluster may have an entry or not.
 func (p *program) openStore(ctx context.Context) (repo.Store, error) {
+	return p.openStoreAt(ctx, p.common.Repo)
+}
+
+func (p *program) openStoreAt(ctx context.Context, url string) (repo.Store, error) {
 	if err := repo.VerifyClusterName(p.common.Cluster); err != nil {
 		return nil, &usageError{err: err}
 	}
-	st, err := openURL(ctx, p.common.Repo)
+	st, err := openURL(ctx, url)
 	if err != nil && !errors.Is(err, repo.ErrUnreachable) {
 		return nil, &usageError{err: err}
 	}
 	return st, err
 }
 
+// openedCluster is the entry of one repository.
+type openedCluster struct {
+	repo    string
+	cluster *repo.Cluster
+}
+
 // openCluster opens the entry of the common flags.
 func (p *program) openCluster(ctx context.Context) (*repo.Cluster, error) {
-	st, err := p.openStore(ctx)
+	url := p.common.Repo
+	c, err := p.openClusterAt(ctx, url)
+	if err == nil {
+		p.clusters = slices.DeleteFunc(p.clusters, func(o openedCluster) bool { return o.repo == url })
+		p.clusters = append(p.clusters, openedCluster{url, c})
+	}
+	return c, err
+}
+
+// openClusterAt opens the entry in one repository. It may be called for several at a time.
+func (p *program) openClusterAt(ctx context.Context, url string) (*repo.Cluster, error) {
+	st, err := p.openStoreAt(ctx, url)
 	if err != nil {
 		return nil, err
 	}
@@ -42,9 +64,6 @@ func (p *program) openCluster(ctx context.Context) (*repo.Cluster, error) {
 	c, err := repo.OpenCluster(ctx, st, p.common.Cluster, repo.WithCredentials(with))
 	if errors.Is(err, repo.ErrNotFound) {
 		return nil, &missingClusterError{Repo: st.String(), Cluster: p.common.Cluster}
-	}
-	if err == nil {
-		p.cluster = c
 	}
 	return c, err
 }

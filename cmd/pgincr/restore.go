@@ -53,7 +53,8 @@ type targetFlags struct {
 // Help is shown below the summary.
 func (*restoreCommand) Help() string {
 	return "Without a target the server recovers to the end of the archived WAL. It fetches WAL with this program " +
-		"from the same repository. The directory starts only when it is complete: global/pg_control is written last."
+		"from the same repository, or from any of several. The directory starts only when it is complete: " +
+		"global/pg_control is written last."
 }
 
 // Validate is called by kong.
@@ -137,7 +138,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 		TablespaceMap:       spaces,
 		TablespaceRoot:      c.TablespaceRoot,
 		WALDir:              c.WALDir,
-		RestoreCommand:      walRestoreCommand(executable, p.common),
+		RestoreCommand:      walRestoreCommand(executable, p.common, p.common.absoluteRepos()...),
 		TargetOptions:       target,
 		Databases:           c.Database,
 		Standby:             c.Standby,

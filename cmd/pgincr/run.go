@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,7 +16,6 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/pgincr/pgincr/pkg/check"
-	"github.com/pgincr/pgincr/pkg/repo"
 )
 
 // run is the whole program: it parses args, does the command, and gives the exit code of docs/cli.md.
@@ -133,9 +133,11 @@ type program struct {
 	common         *commonFlags
 	log            *logger
 	clock          func() time.Time
-	cluster        *repo.Cluster   // that was opened last, for metrics
-	results        []string        // for hooks: NAME=value
-	checked        []check.Finding // for metrics
+	clusters       []openedCluster  // for metrics: the one of each repository that was opened last
+	document       *json.RawMessage // where printJSON keeps what becomes a part of a document; nil: it prints
+	began          time.Time        // of the newest backup, by its id
+	results        []string         // for hooks: NAME=value
+	checked        []check.Finding  // for metrics
 }
 
 func newProgram(stdout, stderr io.Writer) *program {

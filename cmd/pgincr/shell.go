@@ -19,8 +19,12 @@ func shellQuote(s string) string {
 
 // walRestoreCommand is the line that fetches WAL during recovery. PostgreSQL replaces %f, %p, %r and %%
 // before the shell sees it (replace_percent_placeholders).
-func walRestoreCommand(executable string, c *commonFlags) string {
-	words := []string{executable, "archive-get", "--repo", absoluteRepo(c.Repo), "--cluster", c.Cluster}
+func walRestoreCommand(executable string, c *commonFlags, repos ...string) string {
+	words := []string{executable, "archive-get"}
+	for _, url := range repos {
+		words = append(words, "--repo", url)
+	}
+	words = append(words, "--cluster", c.Cluster)
 	if c.Config != "" {
 		words = append(words, "--config", absolute(string(c.Config)))
 	}

@@ -61,3 +61,9 @@ func (p *Proxy) Cut() {
 	p.t.Helper()
 	p.post("/proxies/it", map[string]any{"enabled": false})
 }
+
+// Mend takes connections again.
+func (p *Proxy) Mend() {
+	p.t.Helper()
+	p.post("/proxies/it", map[string]any{"enabled": true})
+}

@@ -23,6 +23,7 @@ type Finding struct {
 	Message string   `json:"message"`          // one line
 	Remedy  string   `json:"remedy,omitempty"` // one line, where there is one
 	Metrics []Metric `json:"metrics,omitempty"`
+	Repo    string   `json:"repo,omitempty"` // where several are looked at: which one
 }
 
 // Metric is a number behind a verdict.
