@@ -2,7 +2,7 @@
 SHELL := /bin/bash -o pipefail
 lint := go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build servers test race lint fuzz e2e soak kill-restores damage large bench demo docs snapshot packages clean help
+.PHONY: build servers test race lint fuzz e2e soak kill-restores damage large bench benchmarks demo docs snapshot packages clean help
 
 build: ## bin/pgincr, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
@@ -41,6 +41,12 @@ large: servers ## WAL segments of 1 GB, 10,000 tables, a table of 5 GB (8 GB of 
 
 bench: ## Go benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+benchmarks: servers ## pgincr beside other tools, into docs/benchmarks.md (half an hour and 30 GB in /var/tmp, alone on the machine)
+	tools/peers/install.sh
+	go run ./bench/peers run
+	go run ./bench/peers render
+	go run ./bench/peers clean
 
 demo: build servers ## the main job, command by command, on a throwaway cluster
 	bin/pgincr demo

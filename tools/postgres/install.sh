@@ -26,11 +26,13 @@
 set -euo pipefail
 umask 022
 
+# shellcheck source=tools/debian.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../debian.sh"
+
 # Raise this when what an installed major consists of changes: older ones are
 # then replaced.
 readonly recipe=2
 
-readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 readonly all_majors='13 14 15 16 17 18'
 declare -rA suite=([13]=bullseye [15]=bookworm [17]=trixie [18]=forky)
 declare -rA npm_version=([14]=14.23.0-beta.17 [16]=16.14.0-beta.17)
@@ -43,9 +45,6 @@ readonly borrowed='psql createdb createuser dropdb dropuser clusterdb reindexdb 
   vacuumlo oid2name pg_amcheck pg_archivecleanup pg_basebackup pg_dump pg_dumpall
   pg_isready pg_receivewal pg_recvlogical pg_restore pg_verifybackup pgbench'
 readonly borrowed_from_15='pg_checksums pg_controldata'
-
-say() { printf 'install.sh: %s\n' "$*" >&2; }
-die() { say "$@"; exit 1; }
 
 usage() { sed -n '2,/^set -euo/p' "${BASH_SOURCE[0]}" | sed '$d; s/^# \{0,1\}//'; }
 
@@ -105,55 +104,6 @@ link_system() {
 
 # --- Debian --------------------------------------------------------------------
 
-# debian_mirror [SUFFIX]: the mirror that this machine's apt uses for Debian
-# itself, or for the release with that suffix (-security).
-debian_mirror() {
-  # shellcheck disable=SC2016 # apt-get expands these
-  apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
-    awk -v suffix="${1:-}" '
-      BEGIN { n = split("bullseye bookworm trixie forky sid oldoldstable oldstable stable testing unstable", names)
-              for (i = 1; i <= n; i++) want[names[i] suffix] = 1 }
-      $2 in want && !seen { print $1; seen = 1 }'
-}
-
-# private_apt DIR CODENAME: an apt of our own: its own sources and lists and an
-# empty list of installed packages, the machine's proxies and credentials.
-private_apt() {
-  local dir=$1 codename=$2 mirror security options
-  mirror=${PGINCR_DEBIAN_MIRROR:-$(debian_mirror)}
-  [[ -n $mirror ]] || die "no Debian mirror in apt's configuration: set PGINCR_DEBIAN_MIRROR"
-  [[ -r $keyring ]] || die "missing: $keyring (package debian-archive-keyring)"
-  options="signed-by=$keyring"
-  # Forky is still testing, and mirrors have carried a release file of it past
-  # its Valid-Until. Its signature is still verified; only its age is not.
-  [[ $codename != forky ]] || options+=' check-valid-until=no'
-  mkdir -p "$dir"/{empty,state/lists/partial,cache/archives/partial}
-  : >"$dir/status"
-  echo "deb [$options] $mirror $codename main" >"$dir/sources.list"
-  security=$(debian_mirror -security)
-  if [[ -n $security && $codename != forky ]]; then
-    echo "deb [$options] $security $codename-security main" >>"$dir/sources.list"
-  fi
-  cat >"$dir/apt.conf" <<CONF
-#clear APT::Update::Post-Invoke;
-#clear APT::Update::Post-Invoke-Success;
-Dir::State "$dir/state";
-Dir::State::status "$dir/status";
-Dir::Cache "$dir/cache";
-Dir::Etc::sourcelist "$dir/sources.list";
-Dir::Etc::sourceparts "$dir/empty";
-Dir::Etc::preferences "$dir/empty/none";
-Dir::Etc::preferencesparts "$dir/empty";
-APT::Install-Recommends "false";
-APT::Sandbox::User "$(id -un)";
-Acquire::Languages "none";
-Acquire::Retries "3";
-Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
-CONF
-  apt-get -qq -c "$dir/apt.conf" update >&2
-}
-
 # debian_packages MAJOR: of what apt would install, read from its plan, keeps the server, its
 # client tools and the libraries. LLVM serves only the JIT, whose module is not
 # kept either, and is larger than everything else together.
@@ -186,43 +136,9 @@ unpack_debian() {
   rm -rf "$tmp"/lib/{bitcode,pgxs,llvmjit.so,llvmjit_types.bc}
   loader=$(find "$stage" -name 'ld-linux*.so.*' -path '*-linux-gnu/*' -print -quit)
   [[ -n $loader ]] || die "$major: no loader among the packages"
-  bind_libraries "$tmp" "$major" "$stage" "$loader"
+  bind_libraries "$stage" "$loader" "usr/lib/postgresql/$major/syslib" "$tmp" "$root/$major" "$tmp"/bin/* "$tmp"/lib/*.so
   rm -rf "$apt" "$stage"
 }
-
-# bind_libraries TMP MAJOR STAGE LOADER: copies the libraries that programs and
-# modules need, with their loader, and makes every program use exactly those:
-# whatever libc the machine has.
-bind_libraries() {
-  local tmp=$1 major=$2 stage=$3 loader=$4 file lib
-  local dirs syslib=$tmp/usr/lib/postgresql/$major/syslib
-  dirs=$(find "$stage" -type d -name '*-linux-gnu' | paste -sd:)
-  mkdir "$syslib"
-  cp -L "$loader" "$syslib/"
-  : >"$stage/needed"
-  for file in "$tmp"/bin/* "$tmp"/lib/*.so; do
-    is_elf "$file" || continue
-    "$loader" --library-path "$dirs" --list "$file" >>"$stage/needed" ||
-      die "$major: $(basename "$file"): $(tail -n 1 "$stage/needed")"
-  done
-  ! grep 'not found' "$stage/needed" >&2 || die "$major: a library is missing"
-  sed -n 's/^\t\([^ /]*\) => \([^ ]*\) (.*/\1 \2/p' "$stage/needed" | sort -u |
-    while read -r lib file; do cp -L "$file" "$syslib/$lib"; done
-  # Loaded by name at run time: name service of glibc before 2.34, unwinding.
-  for lib in libnss_files.so.2 libnss_dns.so.2 libresolv.so.2 libgcc_s.so.1; do
-    file=$(find "$stage" -name "$lib" -print -quit)
-    [[ -z $file ]] || cp -L "$file" "$syslib/"
-  done
-  for file in "$tmp"/bin/*; do
-    is_elf "$file" || continue
-    # An rpath, not a runpath: it also serves the modules and the libraries.
-    # shellcheck disable=SC2016 # the loader expands it
-    patchelf --set-interpreter "$root/$major/usr/lib/postgresql/$major/syslib/$(basename "$loader")" \
-      --force-rpath --set-rpath '$ORIGIN/../syslib' "$file"
-  done
-}
-
-is_elf() { [[ -f $1 && ! -L $1 && $(head -c 4 "$1" | tr -d '\0') == $'\x7fELF' ]]; }
 
 # --- npm -----------------------------------------------------------------------
 
@@ -264,24 +180,6 @@ borrow() {
   for tool in $3; do
     [[ ! -e $root/$major/bin/$tool ]] || ln -s "../../../$major/bin/$tool" "$bindir/$tool"
   done
-}
-
-# need PROGRAM ...: makes sure that these programs are there.
-need() {
-  local program missing=()
-  for program in "$@"; do
-    command -v "$program" >/dev/null || missing+=("$program")
-  done
-  ((${#missing[@]})) || return 0
-  if ((EUID == 0)) && command -v apt-get >/dev/null; then
-    # One at a time: majors are installed in parallel, apt waits for nobody.
-    (
-      flock 9
-      apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null ||
-        { apt-get -qq update && apt-get -qq install -y --no-install-recommends "${missing[@]}"; } >/dev/null
-    ) 9>"$root/.apt.lock" && return
-  fi
-  die "missing: ${missing[*]} (as root: apt-get install ${missing[*]})"
 }
 
 # --- one major -------------------------------------------------------------------
