@@ -190,3 +190,37 @@ func TestRestoredOnTheSameTimeline(t *testing.T) {
 		}
 	})
 }
+
+// plainRole makes a role that may take backups but has no REPLICATION, so that no slot keeps WAL for it.
+func (s *site) plainRole() string {
+	s.t.Helper()
+	start, stop := "pg_backup_start(text, boolean)", "pg_backup_stop(boolean)"
+	if s.pg.Install.Major < 15 {
+		start, stop = "pg_start_backup(text, boolean, boolean)", "pg_stop_backup(boolean, boolean)"
+	}
+	s.sql(`CREATE ROLE plain LOGIN`, `GRANT pg_read_all_settings TO plain`,
+		`GRANT EXECUTE ON FUNCTION `+start+`, `+stop+` TO plain`)
+	return "plain"
+}
+
+// A server that has archived all WAL while the backup began, and kept none of it, is recognised by what there
+// was before. Nothing holds WAL for the role, and the checkpoint takes its time.
+func TestRecognisedWithoutSlot(t *testing.T) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
+		t.Parallel()
+		s := timelineSite(t, install, pgtest.Setting("checkpoint_timeout", "30s"),
+			pgtest.Setting("checkpoint_completion_target", "0.05"))
+		role := s.plainRole()
+		parent := s.full("-U", role)
+		for i := range 3 {
+			s.sql(fmt.Sprintf(`UPDATE t SET pad = 'round %d' WHERE id %% 3 = 0`, i))
+			s.move(3)
+			s.pg.Restart()
+			s.sql(fmt.Sprintf(`UPDATE t SET pad = 'again %d' WHERE id %% 5 = 0`, i))
+			o := s.ok("backup", "-D", s.pg.DataDir, "-U", role, "-c", "spread", "--json", "--incremental",
+				"--parent", parent.ID, "--page-map", "wal")
+			parent = decode[backup](t, o.stdout)
+		}
+		s.restoresTo(parent.ID, s.reference())
+	})
+}

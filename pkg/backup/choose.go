@@ -218,7 +218,7 @@ func (c *chooser) request() wal.MapRequest {
 		SystemIdentifier: c.control.SystemIdentifier, Geometry: c.control.Geometry,
 		History: c.history, FromTimeline: c.parent.Timeline,
 		From: c.parent.StartLSN, To: c.start,
-		Archive: c.archive, Dir: c.walDir, Jobs: c.jobs,
+		Archive: c.archive, Dir: c.walDir, Held: c.position.held, Jobs: c.jobs,
 	}
 }
 

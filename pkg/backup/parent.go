@@ -8,6 +8,7 @@ import (
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/wal"
 )
 
 // candidates lists the backups that could be built on, the wanted one first. For "latest" and
@@ -49,6 +50,7 @@ type position struct {
 	standby    bool
 	version    int // server_version_num
 	walDir     string
+	held       *wal.Held // what was in walDir before the start; nil: a slot keeps it there
 	postmaster time.Time // when the server was started
 }
 

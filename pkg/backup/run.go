@@ -11,6 +11,7 @@ import (
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/server"
+	"github.com/pgincr/pgincr/pkg/wal"
 )
 
 // cleanupTime bounds what is done after a failure or cancellation.
@@ -61,7 +62,8 @@ type run struct {
 	line     line           // of parent
 	history  history        // of the timeline on which the backup starts
 	walMode  walMode
-	held     bool // a slot holds WAL
+	held     bool      // a slot holds WAL
+	before   *wal.Held // where none does: the newest WAL before the start
 	warnings warnings
 }
 
@@ -69,6 +71,7 @@ type run struct {
 func (r *run) take(ctx context.Context) (err error) {
 	r.enter("starting")
 	r.started = r.o.Clock()
+	defer func() { err = errors.Join(err, r.before.Close()) }()
 	list, err := r.prepare(ctx)
 	if err != nil {
 		return err
@@ -158,8 +161,11 @@ func (r *run) prepare(ctx context.Context) ([]*repo.Manifest, error) {
 	var why string
 	if r.held, why = r.s.HoldWAL(ctx); !r.held {
 		r.o.Log.Debug("no slot to hold WAL", "reason", why)
+		if r.o.Incremental {
+			r.before, err = wal.Hold(r.walDir, control.Geometry, control.Timeline, control.Redo)
+		}
 	}
-	return list, nil
+	return list, err
 }
 
 // locate finds out where on which timeline the backup starts.
@@ -184,7 +190,7 @@ func (r *run) locate(ctx context.Context, start pg.LSN) error {
 	r.at = position{
 		control: control, start: start, history: r.history.History,
 		standby: r.info.InRecovery, version: r.info.Version,
-		walDir: r.walDir, postmaster: r.info.PostmasterStart,
+		walDir: r.walDir, held: r.before, postmaster: r.info.PostmasterStart,
 	}
 	return nil
 }

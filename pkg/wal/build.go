@@ -24,7 +24,9 @@ type MapRequest struct {
 	// Archive holds maps and segments; nil: none.
 	Archive Archive
 	// Dir is a pg_wal directory to look into for what the archive lacks; "": none.
-	Dir  string
+	Dir string
+	// Held is what was in Dir before, for Tied; nil: nothing.
+	Held *Held
 	Jobs int
 }
 

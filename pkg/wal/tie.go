@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,8 +21,8 @@ type Tie struct {
 	Behind string
 }
 
-// Tied compares the oldest and the newest segment up to that of req.To which both req.Archive and req.Dir have,
-// byte for byte. Records of WAL name their predecessors by position only, and so WAL
+// Tied compares the oldest and the newest segment up to that of req.To which both req.Archive and req.Dir, or req.Held,
+// have, byte for byte. Records of WAL name their predecessors by position only, and so WAL
 // of one server may seem to go on in that of another: two of the same origin, on the same timeline. A whole segment
 // that is the same in both places is of one line, and with it what is proved to lead up to it.
 func Tied(ctx context.Context, req MapRequest) (Tie, error) {
@@ -57,11 +58,15 @@ func Tied(ctx context.Context, req MapRequest) (Tie, error) {
 	return t, nil
 }
 
-// ownSegments gives the first of the segments up to last that pg_wal has without a gap; last+1: none.
+// ownSegments gives the first of the segments up to last that pg_wal has, or had when they were taken hold of, without
+// a gap; last+1: none.
 func (b *builder) ownSegments(first, last pg.SegNo) (pg.SegNo, error) {
 	for n := last + 1; n > first; n-- {
 		_, err := os.Stat(filepath.Join(b.Dir, b.segmentName(n-1)))
 		if errors.Is(err, fs.ErrNotExist) {
+			if b.Held.has(b.segmentName(n-1), n-1) {
+				continue
+			}
 			return n, nil
 		}
 		if err != nil {
@@ -82,10 +87,14 @@ func (b *builder) behind(ctx context.Context, n pg.SegNo) (string, error) {
 
 // compare compares a segment in both places, and says whether that told something.
 func (b *builder) compare(ctx context.Context, n pg.SegNo, t *Tie) (compared bool, err error) {
-	name := b.segmentName(n)
-	f, err := os.Open(filepath.Join(b.Dir, name))
+	name, held := b.segmentName(n), false
+	var f io.ReadCloser
+	f, err = os.Open(filepath.Join(b.Dir, name))
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil // archived, and so removed, a moment ago
+		if held = b.Held.has(name, n); !held {
+			return false, nil // archived, and so removed, a moment ago
+		}
+		f, err = b.Held.open(name), nil
 	}
 	if err != nil {
 		return false, err
@@ -101,6 +110,8 @@ func (b *builder) compare(ctx context.Context, n pg.SegNo, t *Tie) (compared boo
 		t.Compared++
 	case n == b.Geometry.SegmentOf(b.to):
 		return false, nil // a standby may not have received all of it that its primary has archived
+	case held && !b.Held.has(name, n):
+		return false, nil // recycled, and written to meanwhile
 	default:
 		t.Foreign = name
 	}

@@ -116,3 +116,67 @@ func TestSum(t *testing.T) {
 		t.Error("a range that begins within a segment is taken")
 	}
 }
+
+// What was taken hold of before counts as the server's when it has removed it, and no longer when it has written to it.
+func TestTiedByHeld(t *testing.T) {
+	w, req := longWALWithDir(t, 6)
+	last := w.g.SegmentOf(req.To)
+	path := func(n pg.SegNo) string { return filepath.Join(req.Dir, w.g.WALFileName(1, n)) }
+	recycle := func(as pg.SegNo) {
+		t.Helper()
+		b, err := os.ReadFile(path(last - 4))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path(as), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	recycle(last + 1) // for later use: not the newest
+	held, err := Hold(req.Dir, w.g, 1, req.From)
+	if err != nil || len(held.files) != 2 {
+		t.Fatalf("%d files are held, %v", len(held.files), err)
+	}
+	defer held.Close()
+	if !held.has(w.g.WALFileName(1, last), last) || held.has(w.g.WALFileName(1, last+1), last+1) {
+		t.Fatal("the newest segment is not held, or a recycled one is")
+	}
+
+	reuse, err := os.OpenFile(path(last), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reuse.Close()
+	req.To = w.g.SegmentStart(last+1) + longHeaderSize // as after a start that has switched segments
+	for n := w.g.SegmentOf(req.From); n <= last; n++ {
+		if err := os.Remove(path(n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(what string, want Tie) {
+		t.Helper()
+		if got, err := Tied(t.Context(), req); err != nil || got != want {
+			t.Errorf("%s: %+v, %v, want %+v", what, got, err, want)
+		}
+	}
+	want("not held", Tie{})
+	req.Held = held
+	want("held", Tie{Compared: 1})
+	change(t, req.Archive.(*dirArchive).dir, w.g.WALFileName(1, last))
+	want("another's", Tie{Foreign: w.g.WALFileName(1, last)})
+	if _, err := reuse.WriteAt(make([]byte, 40), 0); err != nil {
+		t.Fatal(err)
+	}
+	want("written to", Tie{})
+}
+
+// Where nothing is, nothing is held.
+func TestHoldNothing(t *testing.T) {
+	held, err := Hold(t.TempDir(), pg.DefaultGeometry(), 1, 0x1000000)
+	if err != nil || len(held.files) > 0 {
+		t.Errorf("%d files, %v", len(held.files), err)
+	}
+	if err := held.Close(); err != nil {
+		t.Error(err)
+	}
+}
