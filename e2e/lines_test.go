@@ -208,8 +208,9 @@ func (s *site) plainRole() string {
 func TestRecognisedWithoutSlot(t *testing.T) {
 	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
-		s := timelineSite(t, install, pgtest.Setting("checkpoint_timeout", "30s"),
-			pgtest.Setting("checkpoint_completion_target", "0.05"))
+		s := newSite(t, install, pgtest.Setting("checkpoint_timeout", "30s"), // without summaries, which keep WAL
+			pgtest.Setting("checkpoint_completion_target", "0.1"))
+		filled(s)
 		role := s.plainRole()
 		parent := s.full("-U", role)
 		for i := range 3 {
