@@ -53,6 +53,9 @@ func (e *IncompleteError) Unwrap() error { return e.Err }
 // Build proves that the WAL of the range is complete and gives its map, or an
 // *IncompleteError. Segments are scanned by req.Jobs workers, in any order.
 // The map may hold more than the range: all of the segments at its ends.
+//
+// Memory: the map, a record that is put together (maxHeld), and readAhead × Jobs times a stored map, in which heads
+// and tails are as long as the segment at most.
 func Build(ctx context.Context, req MapRequest) (*Built, error) {
 	b := &builder{MapRequest: req, built: Built{Map: pagemap.New()}}
 	if err := b.prepare(); err != nil {
@@ -68,11 +71,7 @@ func Build(ctx context.Context, req MapRequest) (*Built, error) {
 	if err := b.read(ctx, pieces); err != nil {
 		return nil, err
 	}
-	whole, err := b.joinPieces(pieces)
-	if err != nil {
-		return nil, err
-	}
-	if err := b.prove(ctx, whole); err != nil {
+	if err := b.prove(ctx, b.whole); err != nil {
 		return nil, err
 	}
 	return &b.built, nil
@@ -83,9 +82,11 @@ type builder struct {
 	MapRequest
 	from, to pg.LSN // behind a page header, and on a page boundary instead, where From and To lie there
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards what follows, and the pieces
 	built     Built
-	fromFound bool // a record was seen to start at from
+	fromFound bool     // a record was seen to start at from
+	whole     *Stretch // the first pieces, joined
+	joined    int      // how many
 }
 
 // piece is a part of the range that one map may cover.
@@ -93,7 +94,12 @@ type piece struct {
 	tli         pg.TimelineID
 	first, last pg.SegNo
 	stretches   []*Stretch // set when it was read
+	read        bool
 }
+
+// readAhead is how many pieces for each worker may have been read and not joined: what they hold of
+// records that cross segments takes memory.
+const readAhead = 8
 
 // prepare judges the request.
 func (b *builder) prepare() error {
@@ -116,23 +122,36 @@ func (b *builder) prepare() error {
 	return nil
 }
 
-// read fills the pieces, in any order.
+// read fills the pieces, in any order, and joins them in that of WAL.
 func (b *builder) read(ctx context.Context, pieces []*piece) error {
+	ahead := make(chan struct{}, readAhead*b.Jobs)
 	var next atomic.Int64
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(b.Jobs)
 	for range min(b.Jobs, len(pieces)) {
 		g.Go(func() error {
 			r := newReader(b.Archive, b.Dir)
-			for i := next.Add(1) - 1; i < int64(len(pieces)); i = next.Add(1) - 1 {
-				if err := ctx.Err(); err != nil {
-					return err
+			for {
+				select {
+				case ahead <- struct{}{}:
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+				i := next.Add(1) - 1
+				if i >= int64(len(pieces)) {
+					return nil
 				}
 				if err := b.readPiece(ctx, r, pieces[i]); err != nil {
 					return err
 				}
+				n, err := b.joinRead(pieces, int(i))
+				if err != nil {
+					return err
+				}
+				for range n {
+					<-ahead
+				}
 			}
-			return nil
 		})
 	}
 	return g.Wait()
@@ -170,22 +189,28 @@ func (b *builder) take(p *piece, m *SegmentMap, mapped, scanned int) {
 	b.built.Scanned += scanned
 }
 
-// joinPieces proves that each stretch goes on where the one before ends.
-func (b *builder) joinPieces(pieces []*piece) (*Stretch, error) {
-	var whole *Stretch
-	for _, p := range pieces {
+// joinRead proves of the pieces that were read, of which piece i is the latest, that each stretch goes on where the one
+// before ends, as far as they have no gap. It gives how many it joined.
+func (b *builder) joinRead(pieces []*piece, i int) (n int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	pieces[i].read = true
+	begin := b.joined
+	for ; b.joined < len(pieces) && pieces[b.joined].read; b.joined++ {
+		p := pieces[b.joined]
 		for _, s := range p.stretches {
-			if whole == nil {
-				whole = s
+			if b.whole == nil {
+				b.whole = s
 				continue
 			}
-			if err := whole.join(s, b.built.Map); err != nil {
+			if err := b.whole.join(s, b.built.Map); err != nil {
 				name := b.Geometry.WALFileName(p.tli, b.Geometry.SegmentOf(s.Start))
-				return nil, b.incomplete(name, "does not continue the WAL before it", err)
+				return 0, b.incomplete(name, "does not continue the WAL before it", err)
 			}
 		}
+		p.stretches = nil
 	}
-	return whole, nil
+	return b.joined - begin, nil
 }
 
 // prove checks that the joined stretch holds the range from record to record,

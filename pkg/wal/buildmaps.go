@@ -229,6 +229,9 @@ func (m *mapMaker) makeRun(ctx context.Context, r *reader, s archived, size, par
 		if err == nil && run != nil {
 			err = run.Append(sm)
 		}
+		if errors.Is(err, errTooLong) {
+			return nil // of a record that is worth more segments than the run
+		}
 		if err != nil {
 			m.unmapped(MapName(m.Geometry, s.tli, s.n, s.n+size-1), err)
 			return nil
@@ -236,6 +239,9 @@ func (m *mapMaker) makeRun(ctx context.Context, r *reader, s archived, size, par
 		if run == nil {
 			run = sm
 		}
+	}
+	if run.cut != nil {
+		return nil
 	}
 	return m.store(ctx, MapName(m.Geometry, s.tli, s.n, s.n+size-1), run, &m.built.Runs)
 }

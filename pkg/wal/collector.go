@@ -22,13 +22,17 @@ type collector struct {
 // blocks again and again. A power of two; 24 bytes each.
 const recentRefs = 2048
 
-// record takes one verified record that begins at lsn.
-func (c *collector) record(r record, lsn pg.LSN) error {
-	main, err := c.references(r)
+// record takes one verified record that begins at lsn. rest is not nil where it is cut.
+func (c *collector) record(r record, rest *cut, lsn pg.LSN) error {
+	total := uint64(len(r))
+	if rest != nil {
+		total = rest.len
+	}
+	main, err := c.references(r, int(total))
 	if err != nil {
 		return err
 	}
-	if rmid := r.rmid(); rmid <= rmgrDBASE || r.info()&infoSpecialRelUpdate != 0 {
+	if r.isLookedInto() {
 		if c.watch != nil {
 			c.watch(r, main, lsn)
 		}

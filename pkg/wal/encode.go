@@ -115,6 +115,8 @@ func (s *Stretch) verify() error {
 func (s *Stretch) verifyRecords() error {
 	within := func(lsn pg.LSN) bool { return lsn >= s.Start && lsn < s.End }
 	switch {
+	case s.cut != nil:
+		return errCutRecord
 	case uint64(s.HeadLen) > maxRecordSize || uint64(len(s.Head)) > uint64(s.HeadLen):
 		return fmt.Errorf("head of %d bytes, its length is %d", len(s.Head), s.HeadLen)
 	case s.Overwritten != 0 && (len(s.Head) > 0 || s.Overwritten >= s.Start):

@@ -62,11 +62,11 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(_ *testing.T, rmid, info, which uint8, body []byte) {
 		v := &versions[int(which)%len(versions)]
 		r := record(makeRecord(rmid, info, 8, body))
-		if err := r.verify(v); err != nil {
+		if err := r.verify(v, nil); err != nil {
 			return
 		}
 		c := collector{version: v, pages: pagemap.New()}
-		if err := c.record(r, 64); err != nil {
+		if err := c.record(r, nil, 64); err != nil {
 			return
 		}
 	})

@@ -81,6 +81,9 @@ func (s *Stretch) extendHead(n *Stretch) error {
 		}
 		s.Overwritten, s.Head = n.Overwritten, nil
 	} else {
+		if len(s.Head)+len(n.Head) > maxHeld {
+			return fmt.Errorf("record before %s: %w", s.Start, errTooLong)
+		}
 		s.Head = append(s.Head, n.Head...)
 		s.HeadSwitch = n.HeadSwitch
 	}
@@ -97,17 +100,19 @@ func (s *Stretch) extendTail(n *Stretch, pages *pagemap.Map) error {
 		if n.Overwritten != s.TailStart {
 			return fmt.Errorf("%s overwrites a record at %s, not that at %s", n.Start, n.Overwritten, s.TailStart)
 		}
-		s.TailStart, s.Tail = n.TailStart, n.Tail
+		s.TailStart, s.Tail, s.cut = n.TailStart, n.Tail, nil
 		return nil
 	}
-	s.Tail = append(s.Tail, n.Head...)
-	if n.headOpen() {
-		return nil
+	err := s.addToTail(n.Head)
+	if err == nil && !n.headOpen() {
+		err = s.crossing(s.Tail, s.TailStart, n.HeadSwitch, pages)
 	}
-	if err := s.crossing(s.Tail, s.TailStart, n.HeadSwitch, pages); err != nil {
+	if err != nil {
 		return fmt.Errorf("record at %s: %w", s.TailStart, err)
 	}
-	s.TailStart, s.Tail = n.TailStart, n.Tail
+	if !n.headOpen() {
+		s.TailStart, s.Tail, s.cut = n.TailStart, n.Tail, nil
+	}
 	return nil
 }
 
@@ -129,7 +134,7 @@ func (s *Stretch) crossing(r record, lsn pg.LSN, empty bool, pages *pagemap.Map)
 	if err != nil {
 		return err
 	}
-	if err := r.verify(v); err != nil {
+	if err := r.verify(v, s.cut); err != nil {
 		return err
 	}
 	prev := r.prev()
@@ -142,7 +147,7 @@ func (s *Stretch) crossing(r record, lsn pg.LSN, empty bool, pages *pagemap.Map)
 		return fmt.Errorf("it switches segments: %t; the rest of its segment is empty: %t", r.isSwitch(), empty)
 	}
 	c := collector{version: v, pages: pages}
-	if err := c.record(r, lsn); err != nil {
+	if err := c.record(r, s.cut, lsn); err != nil {
 		return err
 	}
 	if s.First == 0 {

@@ -97,6 +97,9 @@ func (l *landmarks) join(m *SegmentMap) error {
 	if whole != nil {
 		whole = append(whole, m.Head...)
 	}
+	if len(whole) >= recordHeaderSize && !record(whole).isLookedInto() {
+		whole = nil // no landmark, and perhaps very long
+	}
 	if m.HeadLen > 0 && uint32(len(m.Head)) < m.HeadLen { // the segment lies within the record
 		l.tail = whole
 		return nil
@@ -111,11 +114,11 @@ func (l *landmarks) join(m *SegmentMap) error {
 	}
 	r := record(whole)
 	c := &l.reader.scanner.collector
-	if err := r.verify(c.version); err != nil {
+	if err := r.verify(c.version, nil); err != nil {
 		return err
 	}
 	before := len(l.found)
-	main, err := c.references(r)
+	main, err := c.references(r, len(r))
 	if err != nil {
 		return err
 	}

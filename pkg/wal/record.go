@@ -44,10 +44,20 @@ func (r record) isSwitch() bool { return r.rmid() == rmgrXLOG && r.info()&infoRm
 
 var errChecksum = errors.New("checksum of the record does not match")
 
+// isLookedInto says whether special takes more from the record than its references.
+func (r record) isLookedInto() bool {
+	return r.rmid() <= rmgrDBASE || r.info()&infoSpecialRelUpdate != 0
+}
+
 // verify checks what can be checked of a record by itself: its checksum and
-// that its resource manager exists (ValidXLogRecord, ValidXLogRecordHeader).
-func (r record) verify(v *version) error {
-	crc := pg.UpdateCRC32C(pg.CRC32C(r[recordHeaderSize:]), r[:20])
+// that its resource manager exists (ValidXLogRecord, ValidXLogRecordHeader). Of a record that
+// is cut, rest is not nil, it gets the checksum.
+func (r record) verify(v *version, rest *cut) error {
+	body := pg.CRC32C(r[recordHeaderSize:])
+	if rest != nil {
+		body = rest.crc
+	}
+	crc := pg.UpdateCRC32C(body, r[:20])
 	if crc != binary.LittleEndian.Uint32(r[20:]) {
 		return errChecksum
 	}

@@ -61,11 +61,14 @@ type body struct {
 
 // references reads the headers of a record's body, hands each block reference
 // to the collector, and returns the main data (DecodeXLogRecord in
-// access/xlogreader.c).
-func (c *collector) references(r record) (main []byte, err error) {
+// access/xlogreader.c), nil where r is no more than the begin of a record of total bytes.
+func (c *collector) references(r record, total int) (main []byte, err error) {
 	b := body{record: r, pos: recordHeaderSize, lastID: -1}
 	mainLen := 0
-	for len(r)-b.pos > b.payload {
+	for total-b.pos > b.payload {
+		if b.pos >= len(r) {
+			return nil, errShortRecord
+		}
 		id := r[b.pos]
 		b.pos++
 		if id <= maxBlockID {
@@ -86,10 +89,13 @@ func (c *collector) references(r record) (main []byte, err error) {
 			break // the main data is always last
 		}
 	}
-	if len(r)-b.pos != b.payload {
+	if total-b.pos != b.payload {
 		return nil, errShortRecord
 	}
-	return r[len(r)-mainLen:], nil
+	if total > len(r) {
+		return nil, nil
+	}
+	return r[total-mainLen:], nil
 }
 
 // block reads the header of one block reference into b.ref.

@@ -13,8 +13,9 @@ import (
 // makes its SegmentMap. A record within one page is read where it lies; one
 // that crosses pages is put together first. The first error sticks.
 //
-// Memory: the references to blocks, 48 KiB of recent ones, one page, and the longest
-// record that crosses pages.
+// Memory: the references to blocks, 48 KiB of recent ones, one page, and what the segment has of the longest
+// record that crosses pages: the segment, but no more than maxHeld. WAL in segments of 128 MiB and more
+// can hold more of a record; it has no map.
 type scanner struct {
 	collector
 	Stretch
@@ -243,6 +244,9 @@ func (s *scanner) continuation(p []byte, h *pageHeader) (pos int, err error) {
 			h.remLen, int64(s.openLen)-int64(len(s.open)))
 	}
 	n := min(int(h.remLen), len(p)-pos)
+	if len(s.open)+n > maxHeld {
+		return 0, fmt.Errorf("record that crosses pages: %w", errTooLong)
+	}
 	s.open = append(s.open, p[pos:pos+n]...)
 	if n < int(h.remLen) {
 		return len(p), nil
@@ -332,7 +336,7 @@ func (s *scanner) records(p []byte, pos int, addr pg.LSN) error {
 
 // readRecord takes one whole record.
 func (s *scanner) readRecord(r record, lsn pg.LSN) error {
-	if err := r.verify(s.version); err != nil {
+	if err := r.verify(s.version, nil); err != nil {
 		return fmt.Errorf("record at %s: %w", lsn, err)
 	}
 	if s.Last != 0 {
@@ -346,7 +350,7 @@ func (s *scanner) readRecord(r record, lsn pg.LSN) error {
 		}
 	}
 	s.Last = lsn
-	if err := s.collector.record(r, lsn); err != nil {
+	if err := s.collector.record(r, nil, lsn); err != nil {
 		return fmt.Errorf("record at %s: %w", lsn, err)
 	}
 	s.switched = r.isSwitch()

@@ -42,6 +42,7 @@ type Stretch struct {
 	// TailStart is where the tail begins; 0: none.
 	TailStart pg.LSN
 	Tail      []byte
+	cut       *cut // not nil: Tail is no more than the begin of the tail
 
 	// Begins are the records that begin a timeline: the first of it, or the
 	// second behind an XLOG_FPW_CHANGE.
@@ -98,7 +99,7 @@ func (s *Stretch) missing() uint64 {
 	case s.headOpen():
 		return uint64(s.HeadLen) - uint64(len(s.Head))
 	case s.TailStart != 0:
-		return uint64(totalLen(s.Tail)) - uint64(len(s.Tail))
+		return uint64(totalLen(s.Tail)) - s.tailLen()
 	}
 	return 0
 }
