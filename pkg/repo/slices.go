@@ -22,15 +22,23 @@ func (b *BackupWriter) slice(raw []byte, hashes []uint64) int {
 	return max(page, sliceSize/page*page)
 }
 
+// slack is how many bytes behind a block the decoder may write over: given that, it copies 16 bytes
+// at a time and need not look at every length.
+const slack = 16
+
 // appendSome is append for who needs only part of the bytes: want says whether anything in
-// [from, to) is needed. The result has raw bytes; what was not wanted may be anything.
+// [from, to) is needed. The result has raw bytes; what was not wanted may be anything, and so may
+// up to slack bytes behind it, as far as dst has room.
 func (d *decompressor) appendSome(
 	dst, payload []byte, codec Codec, raw int, want func(from, to int) bool,
 ) ([]byte, error) {
 	if codec != CodecZstd {
 		return d.append(dst, payload, codec, raw)
 	}
-	dst = slices.Grow(dst[:0], raw)[:raw]
+	if cap(dst) < raw {
+		dst = slices.Grow(dst[:0], raw+slack)
+	}
+	dst = dst[:raw]
 	at := 0
 	for len(payload) > 0 {
 		size, stored, err := zstdFrame(payload)
@@ -41,7 +49,8 @@ func (d *decompressor) appendSome(
 			return nil, fmt.Errorf("%w: frame: %s: %w", ErrCorrupt, codec, err)
 		}
 		if want(at, at+size) {
-			got, err := d.zstd.DecodeAll(payload[:stored], dst[at:at:at+size])
+			// What comes behind the slice is the next one, which is not there yet, or is not wanted.
+			got, err := d.zstd.DecodeAll(payload[:stored], dst[at:at:min(at+size+slack, cap(dst))])
 			if err == nil && len(got) != size {
 				err = fmt.Errorf("%d bytes, want %d", len(got), size)
 			}
