@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pgincr/pgincr/internal/datadiff"
 	"github.com/pgincr/pgincr/internal/pgtest"
 )
 
@@ -23,7 +22,7 @@ const killedRestores = 6
 type states struct {
 	*site
 	ids    []string
-	hashes []map[string]uint64
+	states []map[string]uint64
 }
 
 // Killed at any moment, a restore leaves a directory without pg_control, the one it found or the
@@ -51,11 +50,7 @@ func TestKilledRestore(t *testing.T) {
 // add restores a backup undisturbed.
 func (s *states) add(b backup) {
 	s.t.Helper()
-	hashes, err := datadiff.Hashes(s.restore(b.ID))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.ids, s.hashes = append(s.ids, b.ID), append(s.hashes, hashes)
+	s.ids, s.states = append(s.ids, b.ID), append(s.states, s.hashes(s.restore(b.ID)))
 }
 
 // killNew kills restores of the newest state into directories that are new.
@@ -97,7 +92,7 @@ func (s *states) killInPlace(t *testing.T, kills int) {
 			killed++
 		}
 		if _, err := os.Stat(filepath.Join(dir, "global/pg_control")); err == nil {
-			found = s.check(t, dir, found, i)
+			found = s.checkKilled(t, dir, found, i)
 		}
 		if round%2 == 0 {
 			s.complete(t, i, dir)
@@ -146,21 +141,40 @@ func (s *states) complete(t *testing.T, i int, dir string) time.Duration {
 	return took
 }
 
-// check fails unless the directory is in one of the states, and says in which.
-func (s *states) check(t *testing.T, dir string, allowed ...int) int {
+// check fails unless the directory is in a state.
+func (s *states) check(t *testing.T, dir string, i int) {
 	t.Helper()
-	got, err := datadiff.Hashes(dir)
-	if err != nil {
-		t.Fatal(err)
+	s.compare(t, s.in(t).hashes(dir), i)
+}
+
+// checkKilled fails unless a directory with pg_control is as it was found, or as it was to be, and says which. The
+// marker comes before anything else changes, and goes before pg_control comes.
+func (s *states) checkKilled(t *testing.T, dir string, found, wanted int) int {
+	t.Helper()
+	got := s.in(t).hashes(dir)
+	if _, marked := got["pgincr_restore.json"]; marked {
+		delete(got, "pgincr_restore.json")
+		wanted = found
 	}
+	return s.compare(t, got, found, wanted)
+}
+
+// compare fails unless a directory of these hashes is in one of the states, and says in which.
+func (s *states) compare(t *testing.T, got map[string]uint64, allowed ...int) int {
+	t.Helper()
 	for _, i := range allowed {
-		if maps.Equal(got, s.hashes[i]) {
+		if maps.Equal(got, s.states[i]) {
 			return i
 		}
 	}
-	for path, hash := range s.hashes[allowed[0]] {
+	for path, hash := range s.states[allowed[0]] {
 		if got[path] != hash {
 			t.Errorf("%s: not as in backup %s", path, s.ids[allowed[0]])
+		}
+	}
+	for path := range got {
+		if _, ok := s.states[allowed[0]][path]; !ok {
+			t.Errorf("%s: not in backup %s", path, s.ids[allowed[0]])
 		}
 	}
 	t.Fatalf("pg_control stands in a directory that is in none of the states %v", allowed)
