@@ -167,7 +167,7 @@ func (fb *fab) add(m model) *repo.Manifest {
 		if fb.mode == repo.WALCarried {
 			must(fb.t, b.PutWAL(ctx, name, bytes.NewReader(segment)))
 		} else {
-			must(fb.t, fb.cluster.WAL(repo.Compression{}).Put(ctx, name, bytes.NewReader(segment)))
+			must(fb.t, fb.cluster.WAL(repo.Compression{Codec: repo.CodecZstd}).Put(ctx, name, bytes.NewReader(segment)))
 		}
 	}
 	must(fb.t, b.Commit(ctx, mf))
