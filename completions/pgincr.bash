@@ -426,6 +426,7 @@ _pgincr() {
 	" restore --tablespace-mapping"|" restore -T") return ;;
 	" restore --tablespace-root") return ;;
 	" restore --waldir") return ;;
+	" restore --config-to") return ;;
 	" restore --database") return ;;
 	" restore --primary-conninfo") return ;;
 	" restore --target-time") return ;;
@@ -523,7 +524,7 @@ _pgincr() {
 	" pin") words="--note --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" receive-wal") words="--dbname --host --port --username --slot --create-slot --flush-interval --after-gap --compress --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" report") words="--dbname --host --port --username --output --changes --relations --names --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
-	" restore") words="--json --pgdata --tablespace-mapping --tablespace-root --delta --discard-wal --dry-run --waldir --database --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-exclusive --target-action --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
+	" restore") words="--json --pgdata --tablespace-mapping --tablespace-root --delta --discard-wal --dry-run --waldir --config-to --database --standby --primary-conninfo --preserve-archive-mode --keep-on-failure --ignore-space --target-time --target-lsn --target-xid --target-name --target --target-timeline --target-exclusive --target-action --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" show") words="--json --page --extract --output --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" unpin") words="--repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" verify") words="--json --quick --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;

@@ -37,6 +37,7 @@ complete -c pgincr -n '__fish_seen_subcommand_from restore' -l delta -d 'Rewrite
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l discard-wal -d 'With --delta: remove WAL that the old data directory has not archived.'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l dry-run -d 'Say what would be done and do nothing.'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l waldir -d 'Another directory for pg_wal.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from restore' -l config-to -d 'Directory for configuration files from outside the data directory, each below it at its whole path; / for where they were.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l database -d 'Restore only this database, and templates, postgres and what all share; may be repeated.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l standby -d 'Set up a standby instead of a primary.'
 complete -c pgincr -n '__fish_seen_subcommand_from restore' -l primary-conninfo -d 'Where the standby streams from; passwords belong into ~/.pgpass.' -x

@@ -260,6 +260,8 @@ func targetHint(e *restore.TargetError) string {
 		return "--delta is for a data directory; restore without it into an empty directory"
 	case restore.Overlaps:
 		return "give each tablespace a directory of its own with -T OLD=NEW"
+	case restore.FileDiffers:
+		return "move it away, or choose another directory with --config-to"
 	case restore.UnknownSpace:
 		return "pgincr show lists the tablespaces of a backup"
 	case restore.NotDirectory, restore.NotAbsolute, restore.RestoreRunning, restore.OtherCluster:

@@ -21,6 +21,7 @@ func (p *program) printPlan(r *restore.Result) error {
 		fmt.Sprintf("  bytes\t%s to read, %s to write, %s of zeros", human.Bytes(plan.BytesToRead),
 			human.Bytes(plan.BytesToWrite), human.Bytes(plan.BytesInHoles)),
 	}
+	rows = append(rows, configurationRows(r.Configuration)...)
 	for _, t := range plan.Tablespaces {
 		rows = append(rows, fmt.Sprintf("  tablespace\t%d in %s", t.OID, t.Path))
 	}

@@ -27,6 +27,7 @@ type restoreCommand struct {
 	DiscardWAL        bool         `help:"With --delta: remove WAL that the old data directory has not archived."`
 	DryRun            bool         `help:"Say what would be done and do nothing."`
 	WALDir            string       `name:"waldir" placeholder:"DIR" help:"Another directory for pg_wal."`
+	ConfigTo          string       `name:"config-to" placeholder:"DIR" help:"Directory for configuration files from outside the data directory, each below it at its whole path; / for where they were."`
 	Database          []string     `sep:"none" placeholder:"NAME" help:"Restore only this database, and templates, postgres and what all share; may be repeated."`
 	Standby           bool         `help:"Set up a standby instead of a primary."`
 	PrimaryConninfo   string       `placeholder:"CONNSTR" help:"Where the standby streams from; passwords belong into ~/.pgpass."`
@@ -138,6 +139,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 		TablespaceMap:       spaces,
 		TablespaceRoot:      c.TablespaceRoot,
 		WALDir:              c.WALDir,
+		ConfigDir:           c.ConfigTo,
 		RestoreCommand:      walRestoreCommand(executable, p.common, p.common.absoluteRepos()...),
 		TargetOptions:       target,
 		Databases:           c.Database,
@@ -232,7 +234,8 @@ func (c *restoreCommand) report(p *program, r *restore.Result) error {
 		rows = append(rows, fmt.Sprintf("  %s\t%s", ph.Name,
 			durationText(time.Duration(ph.Seconds*float64(time.Second)))))
 	}
-	return errors.Join(p.printTable(rows), p.printStandIns(r))
+	rows = append(rows, configurationRows(r.Configuration)...)
+	return errors.Join(p.printTable(rows), p.printStart(r), p.printStandIns(r))
 }
 
 // printStandIns says which databases are empty, and what to do about them.
@@ -240,10 +243,6 @@ func (p *program) printStandIns(r *restore.Result) error {
 	if r.DropSQL == "" {
 		return nil
 	}
-	var names []string
-	for _, d := range r.StandIns {
-		names = append(names, d.Name)
-	}
 	return p.printf("These databases are empty and cannot be used: %s. When the server has recovered, in psql:\n"+
-		"  %s\n  ALTER SYSTEM RESET ignore_invalid_pages;\n", strings.Join(names, ", "), r.DropSQL)
+		"  %s\n  ALTER SYSTEM RESET ignore_invalid_pages;\n", strings.Join(databaseNames(r.StandIns), ", "), r.DropSQL)
 }

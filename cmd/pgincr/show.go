@@ -104,11 +104,10 @@ func showRows(m *repo.Manifest, chain []*repo.Manifest) []string {
 	add("needs WAL", strings.Join(m.WAL.Segments, " "))
 	add("server", fmt.Sprintf("PostgreSQL %s, %s", versionText(m.PGVersion), roleText(m)))
 	add("data directory", m.DataDirectory)
-	var databases []string
-	for _, d := range m.Databases {
-		databases = append(databases, d.Name)
+	add("databases", strings.Join(databaseNames(m.Databases), ", "))
+	for _, text := range configurationTexts(m) {
+		add("configuration", text)
 	}
-	add("databases", strings.Join(databases, ", "))
 	for _, t := range m.Tablespaces {
 		add("tablespace", fmt.Sprintf("%d %s", t.OID, t.Path))
 	}
@@ -144,4 +143,11 @@ func roleText(m *repo.Manifest) string {
 		return "standby"
 	}
 	return "primary"
+}
+
+func databaseNames(all []repo.Database) (names []string) {
+	for _, d := range all {
+		names = append(names, d.Name)
+	}
+	return names
 }

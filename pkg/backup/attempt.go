@@ -177,6 +177,9 @@ func (r *run) finish(ctx context.Context, b *repo.BackupWriter, wal *carrier) er
 	if err := b.PutControl(ctx, raw); err != nil {
 		return err
 	}
+	if err := r.keepConfiguration(ctx, b); err != nil {
+		return err
+	}
 	// Before the end as well: a database that is made later is none that a restore could leave out.
 	databases, err := r.s.Databases(ctx)
 	if err != nil {

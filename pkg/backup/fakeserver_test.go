@@ -27,6 +27,8 @@ type fakeServer struct {
 	start, stop pg.LSN
 	timeline    pg.TimelineID
 	archived    string
+	config      []server.ConfigFile
+	readable    map[string]string // files by path that SQL gives
 
 	// hook is called at the beginning of each method with its name; its error is the method's.
 	hook    func(method string) error
@@ -121,6 +123,17 @@ func (s *fakeServer) LastArchived(ctx context.Context) (string, int64, error) {
 func (s *fakeServer) Databases(ctx context.Context) ([]server.Database, error) {
 	all := []server.Database{{OID: 1, Name: "template1", Template: true}, {OID: 5, Name: "postgres"}}
 	return all, s.call(ctx, "Databases")
+}
+
+func (s *fakeServer) ConfigFiles(ctx context.Context) ([]server.ConfigFile, error) {
+	return s.config, s.call(ctx, "ConfigFiles")
+}
+
+func (s *fakeServer) ReadFile(ctx context.Context, path string, _ int64) ([]byte, error) {
+	if b, ok := s.readable[path]; ok {
+		return []byte(b), s.call(ctx, "ReadFile")
+	}
+	return nil, fmt.Errorf("pg_read_binary_file: permission denied")
 }
 
 func (s *fakeServer) SummarizedLSN(ctx context.Context) (pg.TimelineID, pg.LSN, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -144,10 +143,6 @@ func (r *run) prepare(ctx context.Context) ([]*repo.Manifest, error) {
 	}
 	if have := r.c.Info.Geometry; have != control.Geometry {
 		return nil, &GeometryError{Cluster: r.c.Info.Name, Have: have, Want: control.Geometry}
-	}
-	if _, err := os.Lstat(filepath.Join(r.o.DataDir, "postgresql.conf")); err != nil {
-		r.warnings.add("postgresql.conf is not in the data directory: " +
-			"the server's configuration is not part of the backup")
 	}
 	var list []*repo.Manifest
 	if r.o.Incremental {

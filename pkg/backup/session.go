@@ -19,5 +19,7 @@ type Session interface {
 	FlushLSN(ctx context.Context) (pg.LSN, error)
 	LastArchived(ctx context.Context) (name string, failed int64, err error)
 	Databases(ctx context.Context) ([]server.Database, error)
+	ConfigFiles(ctx context.Context) ([]server.ConfigFile, error)
+	ReadFile(ctx context.Context, path string, limit int64) ([]byte, error)
 	SummarizedLSN(ctx context.Context) (pg.TimelineID, pg.LSN, error)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/server"
 )
 
 // faultyStore fails its operation number left, counted down, once.
@@ -103,6 +104,9 @@ func newSite(t *testing.T) *site {
 		DataDir: x.root, Jobs: 2, Clock: time.Now, ArchiveTimeout: time.Millisecond,
 		Compression: repo.Compression{Codec: repo.CodecZstd},
 	}
+	etc := t.TempDir()
+	write(t, etc, "postgresql.conf", []byte("# nothing\n"))
+	x.s.config = []server.ConfigFile{{Setting: "config_file", Path: filepath.Join(etc, "postgresql.conf")}}
 	for rel := range 3 {
 		write(t, x.root, fmt.Sprintf("base/5/%d", 16384+rel), pages(
 			testPage(0x200000, byte(rel), 0), zeroPage(), testPage(0x200000, 'x', 2)))

@@ -85,6 +85,13 @@ func (r *run) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	files, err := newest.Configuration(ctx)
+	if err == nil {
+		_, err = r.out.PutConfiguration(ctx, files)
+	}
+	if err != nil {
+		return err
+	}
 	if err := r.copyWAL(ctx); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -152,6 +153,7 @@ func TestGoldenWrite(t *testing.T) {
 	drill := goldenDrill()
 	must(t, pinned.PutDrill(t.Context(), &drill))
 	must(t, pinned.WAL(repo.Compression{}).PutPart(t.Context(), goldenPart(), strings.NewReader("a part of WAL")))
+	must(t, writeGoldenConfiguration(t.Context(), pinned))
 	if *update {
 		must(t, os.RemoveAll(goldenDir))
 		must(t, os.CopyFS(goldenDir, os.DirFS(st.String())))
@@ -182,6 +184,41 @@ func goldenPin() repo.Pin {
 		Format: 1, Backup: incrID, At: time.Date(2026, 11, 24, 9, 0, 0, 0, time.UTC),
 		By: "postgres@db1", Note: "before the upgrade to 18",
 	}
+}
+
+// configID is that of the golden backup with configuration.
+const configID = "20261122T083810Z-F"
+
+// goldenConfiguration is what its server read from outside the data directory.
+func goldenConfiguration() []repo.ConfigContent {
+	const at = "/etc/postgresql/17/main/"
+	conf, hba := "include_dir = 'conf.d'\n", "local all all peer\n"
+	made := time.Unix(1_790_000_000, 0).UTC()
+	return []repo.ConfigContent{
+		{
+			ConfigFile: repo.ConfigFile{Setting: "config_file", Path: at + "postgresql.conf", Size: int64(len(conf))},
+			Mode:       0o644, UID: 26, GID: 26, ModTime: made, Content: []byte(conf),
+		},
+		{
+			ConfigFile: repo.ConfigFile{Setting: "hba_file", Path: at + "pg_hba.conf", Size: int64(len(hba))},
+			Mode:       0o640, UID: 26, GID: 26, ModTime: made, Content: []byte(hba),
+		},
+		{ConfigFile: repo.ConfigFile{Setting: "ident_file", Path: at + "pg_ident.conf", Missing: "permission denied"}},
+	}
+}
+
+// writeGoldenConfiguration writes a backup that holds little else.
+func writeGoldenConfiguration(ctx context.Context, c *repo.Cluster) error {
+	b, err := c.CreateBackup(ctx, configID, repo.Compression{})
+	if err != nil {
+		return err
+	}
+	m := testManifest(configID, "", 0x1000028)
+	m.Geometry, m.PGVersion, m.Version = c.Info.Geometry, c.Info.PGVersion, "1.0.0"
+	m.WAL = repo.WALNeed{Mode: repo.WALArchived, Segments: []string{goldenSegment}}
+	files, err := b.PutConfiguration(ctx, goldenConfiguration())
+	m.Configuration = files
+	return errors.Join(err, b.PutControl(ctx, make([]byte, pg.ControlFileSize)), b.Commit(ctx, m))
 }
 
 // goldenPart is a part of the segment after those that are archived.
@@ -228,10 +265,28 @@ func TestGoldenRead(t *testing.T) {
 	if d := cmp.Diff([]*repo.Drill{&drill}, drills); d != "" || err != nil {
 		t.Error(d, err)
 	}
+	readGoldenConfiguration(t, c)
 	var part bytes.Buffer
 	end, err := c.WAL(zstd).CopyPartial(ctx, goldenPart().Segment, 13, &part)
 	if end != 13 || part.String() != "a part of WAL" || err != nil {
 		t.Errorf("%d bytes of a segment, %q, %v", end, part.String(), err)
+	}
+}
+
+// readGoldenConfiguration compares what the backup with configuration holds.
+func readGoldenConfiguration(t *testing.T, c *repo.Cluster) {
+	t.Helper()
+	m, err := c.Backup(t.Context(), configID)
+	must(t, err)
+	if ok, problems := verify(t, c, configID); !ok {
+		t.Errorf("verify: %q", problems)
+	}
+	r, err := c.OpenBackup(t.Context(), m)
+	must(t, err)
+	defer func() { must(t, r.Close()) }()
+	files, err := r.Configuration(t.Context())
+	if d := cmp.Diff(goldenConfiguration(), files, cmpopts.EquateApproxTime(0)); d != "" || err != nil {
+		t.Error(d, err)
 	}
 }
 

@@ -42,7 +42,7 @@ func (k objectKind) class() keyClass {
 	switch k {
 	case kindHashes, kindIndex, kindMap:
 		return classMetadata
-	case kindPack, kindControl, kindWAL:
+	case kindPack, kindControl, kindWAL, kindConfig:
 	}
 	return classData
 }

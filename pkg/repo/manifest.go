@@ -65,12 +65,14 @@ type Manifest struct {
 	Tablespaces   []pg.TablespaceLink `json:"tablespaces"`
 	DataDirectory string              `json:"data_directory"` // where the server had it
 	// Databases are those that there were right before the end, by OID; none in backups that do not tell.
-	Databases   []Database `json:"databases,omitempty"`
-	Compression string     `json:"compression"`
-	WAL         WALNeed    `json:"wal"`
-	WALMark     *WALMark   `json:"wal_mark,omitempty"` // nil: it could not be made
-	Objects     []Object   `json:"objects"`
-	Version     string     `json:"pgincr_version"`
+	Databases []Database `json:"databases,omitempty"`
+	// Configuration is what the server reads from outside the data directory.
+	Configuration []ConfigFile `json:"configuration,omitempty"`
+	Compression   string       `json:"compression"`
+	WAL           WALNeed      `json:"wal"`
+	WALMark       *WALMark     `json:"wal_mark,omitempty"` // nil: it could not be made
+	Objects       []Object     `json:"objects"`
+	Version       string       `json:"pgincr_version"`
 }
 
 // PageMapResult says where the changed blocks came from.

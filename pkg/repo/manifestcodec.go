@@ -60,12 +60,16 @@ func (m *Manifest) eachPath(change func(string) (string, error)) error {
 	m.CorruptPages = slices.Clone(m.CorruptPages)
 	m.CrossFindings = slices.Clone(m.CrossFindings)
 	m.Databases = slices.Clone(m.Databases)
+	m.Configuration = slices.Clone(m.Configuration)
 	all := []*string{&m.History, &m.BackupLabel, &m.TablespaceMap, &m.DataDirectory}
 	for i := range m.Tablespaces {
 		all = append(all, &m.Tablespaces[i].Path)
 	}
 	for i := range m.Databases {
 		all = append(all, &m.Databases[i].Name)
+	}
+	for i := range m.Configuration {
+		all = append(all, &m.Configuration[i].Path)
 	}
 	for i := range m.CorruptPages {
 		all = append(all, &m.CorruptPages[i].Path)
@@ -148,6 +152,9 @@ func (m *Manifest) verify() error {
 		}
 	}
 	if err := m.verifyMark(); err != nil {
+		return err
+	}
+	if err := verifyConfiguration(m.Configuration); err != nil {
 		return err
 	}
 	return verifyObjects(m.Objects)

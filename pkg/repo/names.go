@@ -18,6 +18,7 @@ const (
 	manifestObject = "manifest.json"
 	indexObject    = "index"
 	controlObject  = "control"
+	configObject   = "configuration"
 )
 
 // packObject names a pack; the hash object of its pages is hashesObject.

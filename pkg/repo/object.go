@@ -30,6 +30,7 @@ const (
 	kindControl objectKind = 4
 	kindWAL     objectKind = 5
 	kindMap     objectKind = 6
+	kindConfig  objectKind = 7
 )
 
 // String is for messages.
@@ -37,6 +38,7 @@ func (k objectKind) String() string {
 	names := [...]string{
 		kindPack: "pack", kindHashes: "page hashes", kindIndex: "index",
 		kindControl: "control file", kindWAL: "WAL file", kindMap: "page map",
+		kindConfig: "configuration",
 	}
 	if k < 1 || int(k) >= len(names) {
 		return fmt.Sprintf("object of kind %d", uint32(k))

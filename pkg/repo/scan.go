@@ -143,6 +143,8 @@ func (s *scan) headerOf(name string) (objectHeader, error) {
 		return c.backupHeader(id, kindIndex, 0), nil
 	case name == controlObject:
 		return c.backupHeader(id, kindControl, 0), nil
+	case name == configObject:
+		return c.backupHeader(id, kindConfig, 0), nil
 	case strings.HasPrefix(name, walPrefix):
 		return c.walHeader(kindWAL, strings.TrimPrefix(name, walPrefix)), nil
 	}

@@ -110,6 +110,7 @@ func newDamaged(t *testing.T, mode string, encrypted bool) *damaged {
 	c, err := repo.OpenCluster(t.Context(), d.st, "main", d.open...)
 	must(t, err)
 	d.fab = &fab{t: t, cluster: c, space: "/nowhere/space", mode: mode, frame: func() int { return 5 }}
+	d.config = fabConfig()
 	at := time.Unix(7, 0).UTC()
 	one := model{
 		"PG_VERSION":          {mode: 0o600, mtime: at, data: []byte("15\n")},
@@ -232,7 +233,7 @@ func (d *damaged) run(id string) error {
 	}
 	_, err = Run(d.t.Context(), c, m, Options{
 		Target: d.dir, Jobs: 2, Delta: d.before != "", DiscardWAL: d.before != "",
-		TablespaceMap: map[string]string{d.space: d.dir + "-space"},
+		TablespaceMap: map[string]string{d.space: d.dir + "-space"}, ConfigDir: d.dir + "-etc",
 	})
 	return err
 }
@@ -242,7 +243,7 @@ func (d *damaged) restore() error {
 	err := d.run(d.ids[2])
 	if err == nil {
 		if err = d.compare(d.dir, d.want); err == nil {
-			err = d.compareWAL()
+			err = errors.Join(d.compareWAL(), compareConfig(d.dir+"-etc", d.config))
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %w", errWrong, err)
@@ -251,7 +252,7 @@ func (d *damaged) restore() error {
 		d.afterFailure(err)
 	}
 	if d.before == "" {
-		must(d.t, os.RemoveAll(d.dir), os.RemoveAll(d.dir+"-space"))
+		must(d.t, os.RemoveAll(d.dir), os.RemoveAll(d.dir+"-space"), os.RemoveAll(d.dir+"-etc"))
 	}
 	return err
 }
@@ -260,7 +261,7 @@ func (d *damaged) restore() error {
 func (d *damaged) afterFailure(err error) {
 	d.t.Helper()
 	if d.before == "" {
-		verifyGone(d.t, d.dir, d.dir+"-space")
+		verifyGone(d.t, d.dir, d.dir+"-space", d.dir+"-etc")
 		return
 	}
 	var u *UnfinishedError

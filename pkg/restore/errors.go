@@ -20,6 +20,7 @@ const (
 	NotData                                 // in place: is not a data directory
 	OtherCluster                            // in place: belongs to another cluster
 	HalfRestored                            // holds what another restore has left, and this one is not in place
+	FileDiffers                             // a file of configuration is there, with other content
 	UnknownSpace                            // -T names a directory that no tablespace of the backup has
 )
 
@@ -41,6 +42,7 @@ func (e *TargetError) Error() string {
 		NotData:        "is not a data directory",
 		OtherCluster:   "belongs to another cluster",
 		HalfRestored:   "holds a restore that has not finished",
+		FileDiffers:    "is there already, with other content",
 		UnknownSpace:   "no tablespace of the backup is there",
 	}[e.Problem]
 	if e.Detail != "" {

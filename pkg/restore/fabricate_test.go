@@ -91,6 +91,7 @@ type fab struct {
 	cluster *repo.Cluster
 	space   string // where the tablespace was
 	mode    string // of WAL
+	config  []repo.ConfigContent
 	count   int
 	prev    model
 	parent  *repo.Manifest
@@ -162,6 +163,8 @@ func (fb *fab) add(m model) *repo.Manifest {
 		must(fb.t, b.AppendFile(ctx, f))
 	}
 	must(fb.t, b.PutControl(ctx, fabControl(fabSystem)))
+	mf.Configuration, err = b.PutConfiguration(ctx, fb.config)
+	must(fb.t, err)
 	for _, name := range mf.WAL.Segments {
 		segment := bytes.Repeat([]byte{byte(fb.count)}, int(fabGeometry().WALSegmentSize))
 		if fb.mode == repo.WALCarried {

@@ -16,6 +16,9 @@ type Options struct {
 	TablespaceRoot string
 	// WALDir, if set, is where pg_wal goes; the data directory gets a link to it.
 	WALDir string
+	// ConfigDir, if set, is where files of configuration from outside the data directory go, each below it at its
+	// whole path. None is replaced.
+	ConfigDir string
 	// RestoreCommand is what postgresql.auto.conf gets as restore_command where WAL comes
 	// from the archive. Without it the WAL that the backup needs is copied into pg_wal.
 	RestoreCommand string

@@ -16,6 +16,8 @@ type Result struct {
 	Phases       []Phase  `json:"phases"`
 	Plan         *Plan    `json:"plan,omitempty"` // of a dry run
 	Warnings     []string `json:"warnings"`
+	// Configuration is nil where all of it lies in the data directory, or the backup does not tell.
+	Configuration *Configuration `json:"configuration,omitempty"`
 	// StandIns are the databases of which there is nothing but holes. DropSQL drops them, in psql after recovery.
 	StandIns []repo.Database `json:"stand_ins,omitempty"`
 	DropSQL  string          `json:"drop_sql,omitempty"`

@@ -22,6 +22,7 @@ type run struct {
 	o         Options
 	plan      *plan
 	recovery  Recovery
+	config    configuration
 	tree      *tree
 	disk      *disk
 	ledger    *ledger
@@ -146,6 +147,9 @@ func (r *run) makePlan(ctx context.Context, chain *repo.Chain) error {
 	if err != nil {
 		return err
 	}
+	if err := r.planConfiguration(ctx); err != nil {
+		return err
+	}
 	if err := r.plan.verifyWAL(ctx, r.archive, r.o.ForeignWAL); err != nil {
 		return err
 	}
@@ -245,7 +249,12 @@ func (r *run) write(ctx context.Context) (err error) {
 	if err := r.phase("sync", func() error { return r.disk.sync(ctx) }); err != nil {
 		return err
 	}
-	err = r.phase("commit", func() error { return r.publish(control) })
+	err = r.phase("commit", func() error {
+		if err := r.config.write(); err != nil {
+			return err
+		}
+		return r.publish(control)
+	})
 	r.committed = err == nil
 	return err
 }
@@ -345,7 +354,7 @@ func (r *run) unfinished(err error) error {
 		}
 		return err
 	}
-	u := &UnfinishedError{Dir: r.o.Target, Err: err}
+	u := &UnfinishedError{Dir: r.o.Target, Err: errors.Join(err, r.config.remove())}
 	if r.o.KeepOnFailure || r.plan.old != nil {
 		return u
 	}
