@@ -177,34 +177,36 @@ func (r *run) archivedHere(ctx context.Context, h pg.History) (why string, err e
 	}
 	archive := r.c.WAL(r.o.Compression)
 	same, err := marked(ctx, r.at.control.Geometry, h, r.m, archive.Open)
+	where := "archive: "
 	var key *repo.KeyError
 	if errors.As(err, &key) { // which takes backups and does not read
-		same, err = r.sameFiles(ctx, h, archive)
+		same, where, err = r.sameFiles(ctx, h, archive)
 	}
 	switch {
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case err != nil:
-		return "archive: " + err.Error(), nil
+		return where + err.Error(), nil
 	case !same:
 		return fmt.Sprintf("the archive's WAL up to %s is another server's, on the same timeline", r.m.StopLSN), nil
 	}
 	return "", nil
 }
 
-// sameFiles compares the segments of the mark as a whole. They are finished, since they are archived.
-func (r *run) sameFiles(ctx context.Context, h pg.History, archive wal.Archive) (same bool, err error) {
+// sameFiles compares the segments of the mark as a whole. They are finished, since they are archived. An error is
+// that of where.
+func (r *run) sameFiles(ctx context.Context, h pg.History, archive wal.Archive) (same bool, where string, err error) {
 	g := r.at.control.Geometry
 	for n := g.SegmentOf(r.m.WALMark.From); n <= g.SegmentOf(r.m.StopLSN-1); n++ {
 		name := g.WALFileName(h.TimelineAt(g.SegmentStart(n+1)-1), n)
 		f, err := os.Open(filepath.Join(r.walDir, name))
 		if err != nil {
-			return false, err
+			return false, "pg_wal: ", err
 		}
 		same, err = archive.Same(ctx, name, f)
 		if err = errors.Join(err, f.Close()); err != nil || !same {
-			return false, err
+			return false, "archive: ", err
 		}
 	}
-	return true, nil
+	return true, "", nil
 }
