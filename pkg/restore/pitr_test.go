@@ -96,43 +96,36 @@ func (h *history) rowsAt(t *testing.T, target restore.TargetOptions, backup int)
 // Each kind of target leads to the state it names, on either timeline, from the newest backup that
 // comes before it.
 func TestTargets(t *testing.T) {
-	for _, install := range oldestAndNewest(t) {
-		t.Run(install.String(), func(t *testing.T) {
-			h := newHistory(t, install)
-			s := h.stages
-			for _, tc := range []struct {
-				name   string
-				target restore.TargetOptions
-				backup int
-				want   string
-			}{
-				{"end", restore.TargetOptions{}, 6, "1 2 3 4 5 6 999"},
-				{"immediate", restore.TargetOptions{Immediate: true}, 6, "1 2 3 4 5"},
-				{"lsn", restore.TargetOptions{LSN: s[1].lsn}, 1, "1"},
-				{"lsn after a newer backup", restore.TargetOptions{LSN: s[3].lsn}, 3, "1 2 3"},
-				{"lsn on the second timeline", restore.TargetOptions{LSN: s[4].lsn}, 3, "1 2 3 4"},
-				{"xid", restore.TargetOptions{XID: s[2].xid}, 1, "1 2"},
-				{"xid exclusive", restore.TargetOptions{XID: s[2].xid, Exclusive: true}, 1, "1"},
-				{"time", restore.TargetOptions{Time: s[5].time}, 3, "1 2 3 4 5"},
-				{"time after the newest backup", restore.TargetOptions{Time: s[6].time, Exclusive: true}, 6, "1 2 3 4 5 6"},
-				{"name", restore.TargetOptions{Name: s[6].name}, 6, "1 2 3 4 5 6"},
-				{"name before the newest backup", restore.TargetOptions{Name: s[4].name}, 3, "1 2 3 4"},
-				{"other branch", restore.TargetOptions{Name: s[31].name, Timeline: "1"}, 3, "1 2 3 31"},
-				{"other branch to its end", restore.TargetOptions{Timeline: "1"}, 3, "1 2 3 31"},
-			} {
-				t.Run(tc.name, func(t *testing.T) {
-					if got := h.rowsAt(t, tc.target, tc.backup); got != tc.want {
-						t.Errorf("rows %q, want %q", got, tc.want)
-					}
-				})
-			}
-		})
-	}
-}
-
-func oldestAndNewest(t *testing.T) []pgtest.Install {
-	all := pgtest.Versions(t)
-	return slices.Compact([]pgtest.Install{all[0], all[len(all)-1]})
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
+		h := newHistory(t, install)
+		s := h.stages
+		for _, tc := range []struct {
+			name   string
+			target restore.TargetOptions
+			backup int
+			want   string
+		}{
+			{"end", restore.TargetOptions{}, 6, "1 2 3 4 5 6 999"},
+			{"immediate", restore.TargetOptions{Immediate: true}, 6, "1 2 3 4 5"},
+			{"lsn", restore.TargetOptions{LSN: s[1].lsn}, 1, "1"},
+			{"lsn after a newer backup", restore.TargetOptions{LSN: s[3].lsn}, 3, "1 2 3"},
+			{"lsn on the second timeline", restore.TargetOptions{LSN: s[4].lsn}, 3, "1 2 3 4"},
+			{"xid", restore.TargetOptions{XID: s[2].xid}, 1, "1 2"},
+			{"xid exclusive", restore.TargetOptions{XID: s[2].xid, Exclusive: true}, 1, "1"},
+			{"time", restore.TargetOptions{Time: s[5].time}, 3, "1 2 3 4 5"},
+			{"time after the newest backup", restore.TargetOptions{Time: s[6].time, Exclusive: true}, 6, "1 2 3 4 5 6"},
+			{"name", restore.TargetOptions{Name: s[6].name}, 6, "1 2 3 4 5 6"},
+			{"name before the newest backup", restore.TargetOptions{Name: s[4].name}, 3, "1 2 3 4"},
+			{"other branch", restore.TargetOptions{Name: s[31].name, Timeline: "1"}, 3, "1 2 3 31"},
+			{"other branch to its end", restore.TargetOptions{Timeline: "1"}, 3, "1 2 3 31"},
+		} {
+			t.Run(tc.name, func(t *testing.T) {
+				if got := h.rowsAt(t, tc.target, tc.backup); got != tc.want {
+					t.Errorf("rows %q, want %q", got, tc.want)
+				}
+			})
+		}
+	})
 }
 
 // A target that recovery would not come to is refused before anything is written, and what can be
@@ -207,7 +200,7 @@ func (h *history) loseSegment(t *testing.T) string {
 
 // A standby set up from a backup streams from its primary.
 func TestStandby(t *testing.T) {
-	for _, install := range oldestAndNewest(t) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		w := newWorld(t, install)
 		w.pg.Exec("CREATE TABLE t (id int PRIMARY KEY, s text)")
 		fill(w.pg, 1, 1000)
@@ -234,13 +227,13 @@ func TestStandby(t *testing.T) {
 		if got := w.start(o).Query1("SELECT count(*) FROM t"); got != "2000" {
 			t.Errorf("%s: %s rows in a restored backup of a standby", install, got)
 		}
-	}
+	})
 }
 
 // What an earlier recovery has left in the configuration decides nothing: neither a target that contradicts
 // the new one, nor a signal file.
 func TestStaleRecoverySettings(t *testing.T) {
-	for _, install := range oldestAndNewest(t) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		w := newWorld(t, install)
 		w.pg.Exec("CREATE TABLE rows (n int)")
 		w.pg.AppendConf("recovery_target_time = '2001-01-01 00:00:00+00'")
@@ -259,5 +252,5 @@ func TestStaleRecoverySettings(t *testing.T) {
 		if got := c.Query1("SELECT count(*) FROM rows"); got != "1" {
 			t.Errorf("%s: %s rows", install, got)
 		}
-	}
+	})
 }
