@@ -125,6 +125,9 @@ func TestReceiverKilled(t *testing.T) {
 		writer.Wait()
 		awaitReceived(s.pg)
 		inside := s.pg.Query1("SELECT pg_current_wal_flush_lsn()")
+		inXID := s.pg.Query1("SELECT pg_current_xact_id()::text")
+		s.pg.Exec("SELECT pg_create_restore_point('inside')")
+		inTime := s.pg.Query1("SELECT clock_timestamp()::text")
 		s.pg.Exec("INSERT INTO t VALUES (-1, -1, 'a moment before')")
 		awaitReceived(s.pg)
 		want := s.pg.TableSums()
@@ -138,7 +141,16 @@ func TestReceiverKilled(t *testing.T) {
 			t.Errorf("maps were lacking: %s", o.stdout)
 		}
 		noGap(t, s, first, last)
-		s.ok("restore", "-D", pgtest.TempDir(t)+"/planned", "--dry-run", "--target-lsn", inside)
+		for _, target := range [][2]string{
+			{"--target-lsn", inside}, {"--target-xid", inXID}, {"--target-name", "inside"}, {"--target-time", inTime},
+		} {
+			got := s.open(s.restore("latest", target[0], target[1], "--target-action", "promote"))
+			if n := got.Query1("SELECT count(*) FROM t WHERE n = -1"); n != "0" {
+				t.Errorf("%s: the row behind the target is there %s times", target[0], n)
+			}
+			got.Stop(pgtest.Immediate)
+		}
+		s.refused(s.run("restore", "-D", pgtest.TempDir(t)+"/refused", "--target-name", "outside"), 1, "outside", "WAL is there up to")
 		got := s.open(s.restore("latest"))
 		pgtest.CompareTables(t, want, got.TableSums())
 		if n := got.Query1("SELECT count(*) FROM t WHERE n = -1"); n != "1" {

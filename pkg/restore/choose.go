@@ -88,7 +88,8 @@ func (ch *chooser) fits(ctx context.Context, m *repo.Manifest) (bool, error) {
 		return false, err
 	}
 	g := goal{t: &t, m: m, reach: r, target: t.String()}
-	g.open = func(ctx context.Context, name string) (io.ReadCloser, error) { return ch.openWAL(ctx, m, name) }
+	open := func(ctx context.Context, name string) (io.ReadCloser, error) { return ch.openWAL(ctx, m, name) }
+	g.open = r.opener(open, view.archive, m.Geometry)
 	found, err := g.find(ctx, ch.limit)
 	if !found && err == nil {
 		ch.limit = m.StopLSN

@@ -3,7 +3,6 @@ package restore
 import (
 	"context"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -16,7 +15,7 @@ type goal struct {
 	t      *TargetOptions
 	m      *repo.Manifest
 	reach  *reach
-	open   func(ctx context.Context, name string) (io.ReadCloser, error)
+	open   openWAL
 	target string // for messages
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -146,6 +147,7 @@ func (v *walView) targetHistory(ctx context.Context, m *repo.Manifest, timeline 
 // reach is the WAL that recovery can replay without a gap.
 type reach struct {
 	parts   []wal.SegmentPart // from the segment of the backup's start on
+	partial string            // the last of parts, if only parts of it are archived
 	end     pg.LSN            // where it ends
 	missing string            // the segment that comes next
 	later   string            // one that is there behind it: the archive has a gap
@@ -193,17 +195,28 @@ func (v *walView) reach(ctx context.Context, m *repo.Manifest, h pg.History) (*r
 	}
 }
 
-// received moves the end to where the parts lead that were received of segment n, which is not complete.
+// received moves the end to where the parts lead that were received of segment n, which is not complete, and adds what
+// there is of it.
 func (v *walView) received(ctx context.Context, g pg.Geometry, ranges []pg.WALRange, n pg.SegNo, r *reach) error {
 	for i := len(ranges) - 1; v.archive != nil && i >= 0; i-- {
-		end, err := v.archive.PartialEnd(ctx, g.WALFileName(ranges[i].Timeline, n))
+		name, start := g.WALFileName(ranges[i].Timeline, n), g.SegmentStart(n)
+		end, err := v.archive.PartialEnd(ctx, name)
 		if err != nil {
 			return err
 		}
-		if end > 0 {
-			r.end = max(r.end, min(g.SegmentStart(n)+pg.LSN(end), ranges[i].End))
-			return nil
+		if end == 0 {
+			continue
 		}
+		to := min(start+pg.LSN(end), ranges[i].End)
+		if to <= r.end && len(r.parts) > 0 && r.parts[len(r.parts)-1].Start == start {
+			return nil // the parent timeline's file has as much
+		}
+		r.end = max(r.end, to)
+		if to = wal.Readable(g, to); to > start {
+			r.parts = append(r.parts, wal.SegmentPart{Name: name, Start: start, End: to})
+			r.partial = name
+		}
+		return nil
 	}
 	return nil
 }
@@ -235,4 +248,31 @@ func (r *reach) gap() string {
 		return fmt.Sprintf("WAL is there up to %s; segment %s is missing, although %s is there", r.end, r.missing, r.later)
 	}
 	return fmt.Sprintf("WAL is there up to %s; segment %s is not archived", r.end, r.missing)
+}
+
+// opener gives what reads the files of the reach: open for whole ones.
+func (r *reach) opener(open openWAL, archive *repo.WALArchive, g pg.Geometry) openWAL {
+	return func(ctx context.Context, name string) (io.ReadCloser, error) {
+		if name != r.partial {
+			return open(ctx, name)
+		}
+		from, to := io.Pipe()
+		go func() {
+			_, err := archive.CopyPartial(ctx, name, int64(g.WALSegmentSize), to)
+			_ = to.CloseWithError(err) // always nil
+		}()
+		return &partialReader{from}, nil
+	}
+}
+
+// openWAL opens a WAL file.
+type openWAL func(ctx context.Context, name string) (io.ReadCloser, error)
+
+// partialReader reads a segment of which there are parts.
+type partialReader struct{ *io.PipeReader }
+
+// Close reads on to the end, where it shows whether what was read is what was stored.
+func (r *partialReader) Close() error {
+	_, err := io.Copy(io.Discard, r.PipeReader)
+	return errors.Join(err, r.PipeReader.Close())
 }

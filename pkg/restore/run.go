@@ -206,7 +206,8 @@ func (r *run) verifyGoal(ctx context.Context) error {
 		return err
 	}
 	r.plan.WALReach = reach.end
-	g := goal{t: &r.o.TargetOptions, m: r.plan.backup, reach: reach, open: r.openWAL}
+	g := goal{t: &r.o.TargetOptions, m: r.plan.backup, reach: reach}
+	g.open = reach.opener(r.openWAL, r.view.archive, r.plan.backup.Geometry)
 	return g.verify(ctx)
 }
 

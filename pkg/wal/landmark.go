@@ -38,6 +38,14 @@ type SegmentPart struct {
 	Start, End pg.LSN // Start is the begin of the segment
 }
 
+// Readable gives the last position up to end at which a SegmentPart can end: not within the header of a page.
+func Readable(g pg.Geometry, end pg.LSN) pg.LSN {
+	if into := end % pg.LSN(g.WALBlockSize); into < longHeaderSize {
+		return end - into
+	}
+	return end
+}
+
 // Landmarks yields the landmarks of adjacent parts in their order, read from the files that open gives.
 // All that is proved of WAL elsewhere is proved here, except that the parts belong to one
 // cluster. A record that begins before the first part is not looked at.
