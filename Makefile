@@ -2,7 +2,7 @@
 SHELL := /bin/bash -o pipefail
 lint := go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build servers test race lint fuzz e2e soak kill-restores damage large bench benchmarks demo docs snapshot packages clean help
+.PHONY: build servers test race lint fuzz e2e soak kill-restores chains damage large bench benchmarks demo docs snapshot packages clean help
 
 build: ## bin/pgincr, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
@@ -32,6 +32,9 @@ soak: servers ## random histories for 10 minutes (MINUTES=60 for longer)
 kill-restores: servers ## kill a hundred restores of each kind, and compactions (KILLS=500 for more)
 	PGINCR_RESTORE_KILLS=$(or $(KILLS),100) PGINCR_COMPACT_KILLS=$(or $(KILLS),100) \
 		go test -v -count=1 -timeout 0 -run 'TestKilledRestore|TestKilledCompact' ./e2e
+
+chains: servers ## every link of chains of 1, 9 and 50 under load, on all majors (CHAINS="50" for some)
+	for n in $(or $(CHAINS),1 9 50); do PGINCR_CHAIN=$$n go test -v -count=1 -timeout 0 -run TestChainUnderLoad ./e2e || exit 1; done
 
 damage: ## flip every byte of every object of small repositories
 	PGINCR_DAMAGE=all go test -v -count=1 -timeout 0 -run '^TestDamage$$' ./pkg/restore

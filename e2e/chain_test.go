@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"maps"
+	"os"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -8,17 +10,28 @@ import (
 	"github.com/pgincr/pgincr/internal/pgtest"
 )
 
-// Scenario 32: every link of a chain of one full and six incrementals, taken while pgbench and DDL
-// run and alternating the page map's source, restores to a cluster in which
+// chainLength is how many backups a chain under load has, unless PGINCR_CHAIN says otherwise.
+const chainLength = 9
+
+// Scenario 32: every link of a chain, taken while pgbench and DDL
+// run and alternating the page map's source, restores, new and in place over the link before it, to a cluster in which
 // pgbench's sums are equal and every judge of PostgreSQL's finds nothing.
 func TestChainUnderLoad(t *testing.T) {
+	length := chainLength
+	if text := os.Getenv("PGINCR_CHAIN"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			t.Fatalf("PGINCR_CHAIN: %q", text)
+		}
+		length = n
+	}
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		s := newSite(t, install, pgtest.Setting("shared_buffers", "16MB"),
 			pgtest.Setting("autovacuum", "on"), pgtest.Setting("autovacuum_naptime", "1s"))
 		s.pg.Tool("pgbench", "-i", "-s", "5", "-q", "postgres")
 		stop, stopDDL := s.load(), s.churn()
 		chain := []backup{s.full()}
-		for i := range 6 {
+		for i := range length - 1 {
 			source := []string{"wal", "hash", "lsn"}[i%3]
 			b := s.incremental(source)
 			if b.Parent != chain[i].ID {
@@ -30,11 +43,19 @@ func TestChainUnderLoad(t *testing.T) {
 		stop()
 		stopDDL()
 		s.pg.SwitchWAL()
+		inPlace := s.restore(chain[len(chain)-1].ID)
 		for _, b := range chain {
 			t.Run(b.ID+"-"+b.PageMap.Source, func(t *testing.T) {
 				s := s.in(t)
-				dir := s.restore(b.ID, "--target", "immediate", "--target-action", "promote")
+				immediate := []string{"--target", "immediate", "--target-action", "promote"}
+				dir := s.restore(b.ID, immediate...)
 				install.VerifyBackup(t, dir, "-n")
+				files := s.hashes(dir)
+				s.ok(append([]string{"restore", b.ID, "-D", inPlace, "--delta"}, immediate...)...)
+				install.VerifyBackup(t, inPlace, "-n")
+				if !maps.Equal(files, s.hashes(inPlace)) {
+					t.Error("in place it restores to other files")
+				}
 				got := s.open(dir)
 				checkPgbench(t, got)
 				got.Amcheck()
@@ -107,7 +128,7 @@ func (s *site) load() (stop func()) {
 	if !ok {
 		s.t.Fatal("pgbench is not installed")
 	}
-	cmd := pgtest.Command(s.t.Context(), path, "-c", "2", "-R", "300", "-T", strconv.Itoa(600), "-n", "postgres")
+	cmd := pgtest.Command(s.t.Context(), path, "-c", "2", "-R", "300", "-T", strconv.Itoa(3600), "-n", "postgres")
 	cmd.Env = append(cmd.Env, s.pg.Env()...)
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
