@@ -150,7 +150,8 @@ func TestReceiverKilled(t *testing.T) {
 			}
 			got.Stop(pgtest.Immediate)
 		}
-		s.refused(s.run("restore", "-D", pgtest.TempDir(t)+"/refused", "--target-name", "outside"), 1, "outside", "WAL is there up to")
+		s.refused(s.run("restore", "-D", pgtest.TempDir(t)+"/refused", "--target-name", "outside"), 1,
+			"outside", "WAL is there up to")
 		got := s.open(s.restore("latest"))
 		pgtest.CompareTables(t, want, got.TableSums())
 		if n := got.Query1("SELECT count(*) FROM t WHERE n = -1"); n != "1" {
