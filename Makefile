@@ -2,7 +2,7 @@
 SHELL := /bin/bash -o pipefail
 lint := go tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: build servers test race lint fuzz e2e soak kill-restores chains damage large bench benchmarks demo docs snapshot packages clean help
+.PHONY: build servers test race lint fuzz e2e matrix soak scale kill-restores chains damage large bench benchmarks demo docs snapshot packages clean help
 
 build: ## bin/pgincr, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/pgincr ./cmd/pgincr
@@ -25,6 +25,11 @@ fuzz: ## 20 seconds for each fuzz target (FUZZTIME=5m for longer)
 
 e2e: servers ## the binary against real servers, test by test
 	go test -v -count=1 -timeout 60m ./e2e
+
+matrix: servers ## every scenario on every major by every page map source; the table of docs/testing.md
+	rm -f /tmp/pgincr-matrix.jsonl
+	PGINCR_MATRIX=/tmp/pgincr-matrix.jsonl PGINCR_TEST_PG=all go test -count=1 -timeout 0 -skip 'TestHistories' ./e2e
+	PGINCR_MATRIX_REPORT=/tmp/pgincr-matrix.jsonl go test -count=1 -run '^TestReport$$' ./internal/matrix
 
 soak: servers ## random histories for 10 minutes (MINUTES=60 for longer)
 	PGINCR_HISTORY_MINUTES=$(or $(MINUTES),10) go test -v -count=1 -timeout 0 -run TestHistories ./e2e

@@ -26,14 +26,24 @@ func TestChainUnderLoad(t *testing.T) {
 		length = n
 	}
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
-		s := newSite(t, install, pgtest.Setting("shared_buffers", "16MB"),
-			pgtest.Setting("autovacuum", "on"), pgtest.Setting("autovacuum_naptime", "1s"))
+		plays(t, install, widely(install.Major), "32")
+		opts := []pgtest.Option{
+			pgtest.Setting("shared_buffers", "16MB"),
+			pgtest.Setting("autovacuum", "on"), pgtest.Setting("autovacuum_naptime", "1s"),
+		}
+		sources := []string{"wal", "hash", "lsn"}
+		if wide() {
+			sources = widely(install.Major)
+			if install.Major >= 17 {
+				opts = append(opts, pgtest.Setting("summarize_wal", "on"))
+			}
+		}
+		s := newSite(t, install, opts...)
 		s.pg.Tool("pgbench", "-i", "-s", "5", "-q", "postgres")
 		stop, stopDDL := s.load(), s.churn()
 		chain := []backup{s.full()}
 		for i := range length - 1 {
-			source := []string{"wal", "hash", "lsn"}[i%3]
-			b := s.incremental(source)
+			b := s.incremental(sources[i%len(sources)])
 			if b.Parent != chain[i].ID {
 				t.Fatalf("parent of %s is %s, want %s", b.ID, b.Parent, chain[i].ID)
 			}

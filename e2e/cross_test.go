@@ -87,6 +87,7 @@ func TestDatabaseNumberAgain(t *testing.T) {
 			return
 		}
 		t.Parallel()
+		plays(t, install, []string{"lsn", "hash", "auto"}, "7b")
 		s := newLonelySite(t, install)
 		number := func() string { return s.pg.Query1(`SELECT oid FROM pg_database WHERE datname = 'x'`) }
 		s.sql(`CREATE TABLE numbers AS SELECT lo_create(0) FROM generate_series(1, 10)`, `CREATE DATABASE x`)
@@ -201,10 +202,23 @@ func TestStandbyRefused(t *testing.T) {
 
 // Scenario 38: backups in one second are in the order of WAL, and each is built on the one before.
 func TestBackupsInOneSecond(t *testing.T) {
-	s := newLonelySite(t, pgtest.Newest(t))
+	forMatrix(t, backupsInOneSecond)
+}
+
+func backupsInOneSecond(t *testing.T, install pgtest.Install) {
+	sources := []string{"auto", "auto", "auto"}
+	var opts []pgtest.Option
+	if wide() {
+		sources = append(widely(install.Major), widely(install.Major)...)
+		if install.Major >= 17 {
+			opts = append(opts, pgtest.Setting("summarize_wal", "on"))
+		}
+		plays(t, install, widely(install.Major), "38")
+	}
+	s := newLonelySite(t, install, opts...)
 	want := []string{s.full().ID}
-	for range 3 {
-		b := s.incremental("auto")
+	for _, source := range sources {
+		b := s.incremental(source)
 		if b.Parent != want[len(want)-1] {
 			t.Errorf("%s is built on %s, want %s", b.ID, b.Parent, want[len(want)-1])
 		}

@@ -13,7 +13,8 @@ import (
 func catalogHazards() []hazard {
 	return []hazard{
 		{
-			name: "L9 L31 unlogged, logged and temporary",
+			name:    "L9 L31 unlogged, logged and temporary",
+			numbers: []string{"26"},
 			prepare: func(h *stage) {
 				h.do(`CREATE UNLOGGED TABLE stays (id int)`, `CREATE INDEX ON stays (id)`,
 					`INSERT INTO stays SELECT generate_series(1, 1000)`,
@@ -38,7 +39,8 @@ func catalogHazards() []hazard {
 			},
 		},
 		{
-			name: "L10 mapped catalogs move",
+			name:    "L10 mapped catalogs move",
+			numbers: []string{"29"},
 			prepare: func(h *stage) {
 				h.do(`CREATE TABLE t AS SELECT generate_series(1, 100) id`)
 			},
@@ -47,7 +49,8 @@ func catalogHazards() []hazard {
 			},
 		},
 		{
-			name: "L10 many transactions and multixacts",
+			name:    "L10 many transactions and multixacts",
+			numbers: []string{"28"},
 			prepare: func(h *stage) {
 				h.do(`CREATE TABLE t AS SELECT generate_series(1, 2000) id`)
 			},
@@ -64,8 +67,9 @@ func catalogHazards() []hazard {
 			},
 		},
 		{
-			name:  "L12 database made again at its OID by file copy",
-			since: 15,
+			name:    "L12 database made again at its OID by file copy",
+			numbers: []string{"7"},
+			since:   15,
 			prepare: func(h *stage) {
 				h.sql(`CREATE DATABASE one`, `CREATE DATABASE two`)
 				h.sqlIn("one", `CREATE TABLE a AS SELECT generate_series(1, 1000) id`)
@@ -88,7 +92,8 @@ func catalogHazards() []hazard {
 			},
 		},
 		{
-			name: "L14 moved to another tablespace and back",
+			name:    "L14 moved to another tablespace and back",
+			numbers: []string{"8"},
 			prepare: func(h *stage) {
 				h.pg.NewTablespace("elsewhere")
 				h.sql(`CREATE DATABASE moves`)
@@ -105,7 +110,9 @@ func catalogHazards() []hazard {
 			},
 		},
 		{
-			name: "S31 tablespaces come, go and come back at the same place",
+			name:    "S31 tablespaces come, go and come back at the same place",
+			numbers: []string{"31"},
+			here:    true,
 			prepare: func(h *stage) {
 				h.kept["place"] = h.pg.NewTablespace("gone")
 				h.pg.NewTablespace("kept")
@@ -124,7 +131,8 @@ func catalogHazards() []hazard {
 			},
 		},
 		{
-			name: "S26 aborted and failed statements",
+			name:    "S26 aborted and failed statements",
+			numbers: []string{"26"},
 			prepare: func(h *stage) {
 				h.do(`CREATE TABLE t AS SELECT i % 100 id FROM generate_series(1, 1000) i`)
 			},
@@ -145,7 +153,8 @@ func catalogHazards() []hazard {
 func preparedTransactions() []hazard {
 	return []hazard{
 		{
-			name: "S25 prepared transactions",
+			name:    "S25 prepared transactions",
+			numbers: []string{"25"},
 			prepare: func(h *stage) {
 				h.do(`CREATE TABLE dropped AS SELECT generate_series(1, 1000) id`,
 					`BEGIN; DROP TABLE dropped; PREPARE TRANSACTION 'drops'`,
@@ -199,6 +208,8 @@ func fileHazards() []hazard {
 	}
 	return []hazard{{
 		name:    "L10 L29 S30 other files change, size and modification time do not",
+		numbers: []string{"30"},
+		here:    true,
 		prepare: func(h *stage) { write(h.t, h.pg.DataDir, "before\n") },
 		change:  func(h *stage) { write(h.t, h.pg.DataDir, "after!\n") },
 	}}

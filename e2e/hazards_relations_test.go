@@ -29,6 +29,7 @@ func relationHazards() []hazard {
 	return []hazard{
 		{
 			name:    "L1 truncated, then extended by zero pages",
+			numbers: []string{"3"},
 			prepare: hundredPages,
 			change: func(h *stage) {
 				truncate(h)
@@ -40,6 +41,7 @@ func relationHazards() []hazard {
 		},
 		{
 			name:    "L1 truncated, then written again, checkpoints between",
+			numbers: []string{"1"},
 			prepare: hundredPages,
 			change: func(h *stage) {
 				truncate(h)
@@ -47,7 +49,8 @@ func relationHazards() []hazard {
 			},
 		},
 		{
-			name: "L2 L18 hash index grows by holes",
+			name:    "L2 L18 hash index grows by holes",
+			numbers: []string{"42"},
 			prepare: func(h *stage) {
 				h.do(`CREATE TABLE t (id int)`, `INSERT INTO t SELECT generate_series(1, 1000)`,
 					`CREATE INDEX ON t USING hash (id)`)
@@ -59,7 +62,8 @@ func relationHazards() []hazard {
 			check: hashIndexAnswers,
 		},
 		{
-			name: "L3 L19 indexes of all kinds are built and changed",
+			name:    "L3 L19 indexes of all kinds are built and changed",
+			numbers: []string{"24", "42"},
 			prepare: func(h *stage) {
 				h.do(`CREATE EXTENSION bloom SCHEMA public`,
 					`CREATE TABLE t (id int, p point, a int[], v text)`,
@@ -89,6 +93,7 @@ func relationHazards() []hazard {
 		},
 		{
 			name:    "L4 bits cleared in the visibility map",
+			numbers: []string{"5"},
 			prepare: hundredPages,
 			change: func(h *stage) {
 				h.do(`DELETE FROM t WHERE id IN (5, 350, 699)`, `UPDATE t SET pad = 'short' WHERE id IN (10, 400)`,
@@ -96,7 +101,8 @@ func relationHazards() []hazard {
 			},
 		},
 		{
-			name: "L5 all-visible set without an LSN",
+			name:    "L5 all-visible set without an LSN",
+			numbers: []string{"6"},
 			prepare: func(h *stage) {
 				h.do(`CREATE TABLE t (id int, pad text)`,
 					`INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 700) i`,
@@ -121,7 +127,8 @@ func relationHazards() []hazard {
 			},
 		},
 		{
-			name: "L8 free space map",
+			name:    "L8 free space map",
+			numbers: []string{"T5"},
 			prepare: func(h *stage) {
 				h.do(`CREATE TABLE t (id int, pad text)`,
 					`INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(1, 3000) i`, `VACUUM t`)
@@ -133,6 +140,7 @@ func relationHazards() []hazard {
 		},
 		{
 			name:    "L16 shrunk, emptied, rewritten, dropped",
+			numbers: []string{"10", "T1"},
 			prepare: func(h *stage) { manyTables(h) },
 			change: func(h *stage) {
 				h.do(`DELETE FROM shrink WHERE id > 100`, `VACUUM shrink`, `TRUNCATE truncated`, `DROP TABLE dropped`,
@@ -142,7 +150,8 @@ func relationHazards() []hazard {
 			},
 		},
 		{
-			name: "L17 sequences",
+			name:    "L17 sequences",
+			numbers: []string{"27"},
 			prepare: func(h *stage) {
 				h.do(`CREATE SEQUENCE q`, `SELECT nextval('q') FROM generate_series(1, 20)`)
 			},
@@ -157,7 +166,8 @@ func relationHazards() []hazard {
 			},
 		},
 		{
-			name: "S36 empty and missing forks",
+			name:    "S36 empty and missing forks",
+			numbers: []string{"36"},
 			prepare: func(h *stage) {
 				h.do(`CREATE EXTENSION pg_visibility SCHEMA public`, `CREATE TABLE empty (id int)`,
 					`CREATE TABLE vm (id int)`, `INSERT INTO vm SELECT generate_series(1, 1000)`, `VACUUM vm`,

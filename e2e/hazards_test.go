@@ -20,7 +20,10 @@ import (
 // schema of its own; docs/hazards.md explains the numbers.
 type hazard struct {
 	name    string
-	since   int // first major that can do it; 0: all
+	numbers []string // in the matrix
+	since   int      // first major that can do it; 0: all
+	// here says that it cannot be played with backups of a standby on the same machine.
+	here    bool
 	prepare func(h *stage)
 	change  func(h *stage)
 	// check looks at the restored cluster; may be nil, for the comparisons are made anyway.
@@ -92,13 +95,18 @@ func eachHazard(t *testing.T, hazards []hazard) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		for _, checksums := range []bool{true, false} {
 			t.Run(fmt.Sprintf("checksums=%v", checksums), func(t *testing.T) {
-				playHazards(t, install, checksums, hazards)
+				playHazards(t, install, checksums, false, hazards)
 			})
+		}
+		if wide() {
+			t.Run("standby", func(t *testing.T) { playHazards(t, install, false, true, hazards) })
 		}
 	})
 }
 
-func playHazards(t *testing.T, install pgtest.Install, checksums bool, all []hazard) {
+// playHazards plays hazards in one cluster. On a standby, all that happens happens on the primary, and the backups are
+// the standby's.
+func playHazards(t *testing.T, install pgtest.Install, checksums, standby bool, all []hazard) {
 	t.Helper()
 	opts := []pgtest.Option{quiet(), pgtest.Checksums(checksums), pgtest.Setting("wal_log_hints", "off")}
 	if install.Major >= 17 {
@@ -107,29 +115,48 @@ func playHazards(t *testing.T, install pgtest.Install, checksums bool, all []haz
 	if install.Major >= 16 {
 		opts = append(opts, pgtest.Setting("allow_in_place_tablespaces", "on"))
 	}
+	if standby {
+		opts = append(opts, pgtest.Setting("wal_keep_size", "1GB")) // the standby is known by the WAL that it has
+	}
 	s := newSite(t, install, opts...)
 	var stages []*stage
 	var hazards []hazard
+	sources := widely(install.Major)
 	for _, h := range all {
-		if install.Major < h.since {
+		if install.Major < h.since || standby && h.here {
 			continue
 		}
+		note(t, install, standby, sources, h.numbers)
 		st := &stage{site: s, schema: schemaName(h.name), kept: map[string]string{}}
 		s.sql(`CREATE SCHEMA ` + st.schema)
 		hazards, stages = append(hazards, h), append(stages, st)
 		h.prepare(st)
 	}
+	primary, replay := s, func() {}
+	if standby {
+		s = s.at(primary.pg.NewStandby(t))
+		replay = func() {
+			primary.pg.Checkpoint()
+			primary.sql(`SELECT pg_logical_emit_message(true, '', '')`) // a commit sends all before it on its way
+			s.pg.WaitReplayed(primary.pg)
+			s.pg.Checkpoint()
+		}
+	}
+	replay()
 	full := s.full()
 	for i, h := range hazards {
 		h.change(stages[i])
 	}
-	sources := allSources(install.Major)
+	replay()
 	taken, asItWas := make([]backup, len(sources)), make([]string, len(sources))
 	for i, source := range sources {
 		taken[i] = s.incremental(source, "--parent", full.ID)
 		asItWas[i] = s.snapshot()
 	}
 	want := s.reference()
+	if wide() {
+		s.recoversTo(primary.pg, full, want)
+	}
 	for i, source := range sources {
 		t.Run(source, func(t *testing.T) {
 			t.Parallel()
@@ -160,6 +187,19 @@ func playHazards(t *testing.T, install pgtest.Install, checksums bool, all []haz
 			}
 		})
 	}
+}
+
+// recoversTo lets a backup recover to the present and compares it with what the cluster holds now.
+func (s *site) recoversTo(primary *pgtest.Cluster, b backup, want reference) {
+	s.t.Helper()
+	primary.Exec(`SELECT pg_create_restore_point('` + b.ID + `')`)
+	segment := primary.SwitchWAL()
+	primary.Poll("the archiving of "+segment, func() bool {
+		return primary.Query1("SELECT coalesce(last_archived_wal >= '"+segment+"', false) FROM pg_stat_archiver") == "t"
+	})
+	got := s.open(s.restore(b.ID, append(s.elsewhere(), "--target-name", b.ID, "--target-action", "promote")...))
+	defer got.Stop(pgtest.Immediate)
+	pgtest.CompareTables(s.t, want.sums, got.TableSums())
 }
 
 // schemaName makes a name for a hazard's schema.

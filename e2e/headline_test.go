@@ -23,6 +23,7 @@ func filled(s *site) {
 // writes lie in different stretches of WAL (merging maps must not be order-dependent).
 func TestTruncateThenRegrow(t *testing.T) {
 	runScenario(t, scenario{
+		numbers: []string{"1"},
 		prepare: filled,
 		change: func(s *site) {
 			s.sql(`DELETE FROM t WHERE id > 280`, `VACUUM t`, `CHECKPOINT`)
@@ -36,6 +37,7 @@ func TestTruncateThenRegrow(t *testing.T) {
 // names them and their LSN is 0.
 func TestZeroPagesAfterTruncation(t *testing.T) {
 	runScenario(t, scenario{
+		numbers: []string{"3"},
 		prepare: filled,
 		change: func(s *site) {
 			s.sql(`DELETE FROM t WHERE id > 280`, `VACUUM t`, `CHECKPOINT`, bulkCopy, `CHECKPOINT`)
@@ -46,6 +48,7 @@ func TestZeroPagesAfterTruncation(t *testing.T) {
 // So do pages that a crash leaves zero after the file was extended.
 func TestZeroPagesAfterCrash(t *testing.T) {
 	runScenario(t, scenario{
+		numbers: []string{"4"},
 		prepare: filled,
 		change: func(s *site) {
 			s.sql(`DELETE FROM t WHERE id > 280`, `VACUUM t`, `CHECKPOINT`)
@@ -70,6 +73,7 @@ func TestVisibilityMapBits(t *testing.T) {
 	for name, statements := range changes {
 		t.Run(name, func(t *testing.T) {
 			runScenario(t, scenario{
+				numbers: []string{"5"},
 				prepare: filled,
 				change:  func(s *site) { s.sql(statements...); s.pg.Checkpoint() },
 			})
@@ -82,7 +86,8 @@ func TestVisibilityMapBits(t *testing.T) {
 // else a later DELETE on the restored server would not clear the bit.
 func TestAllVisibleFlagWithoutLSN(t *testing.T) {
 	runScenario(t, scenario{
-		opts: []pgtest.Option{pgtest.Checksums(false), pgtest.Setting("wal_log_hints", "off")},
+		numbers: []string{"6"},
+		opts:    []pgtest.Option{pgtest.Checksums(false), pgtest.Setting("wal_log_hints", "off")},
 		prepare: func(s *site) {
 			s.sql(`CREATE TABLE t (id int, pad text)`,
 				`INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(1, 700) i`,
@@ -100,7 +105,8 @@ func TestAllVisibleFlagWithoutLSN(t *testing.T) {
 // files is the new one, although its pages carry older LSNs.
 func TestDatabaseRecreatedByFileCopy(t *testing.T) {
 	runScenario(t, scenario{
-		since: 15,
+		numbers: []string{"7"},
+		since:   15,
 		prepare: func(s *site) {
 			s.sql(`CREATE DATABASE x OID 100000 STRATEGY FILE_COPY`)
 			s.sqlIn("x", `CREATE TABLE t1 AS SELECT generate_series(1, 1000) i`, `CHECKPOINT`)
@@ -120,6 +126,7 @@ func TestDatabaseRecreatedByFileCopy(t *testing.T) {
 // afterwards, loses nothing that changed meanwhile.
 func TestDatabaseMovedAndBack(t *testing.T) {
 	runScenario(t, scenario{
+		numbers: []string{"8"},
 		prepare: func(s *site) {
 			s.pg.NewTablespace("elsewhere")
 			s.sql(`CREATE DATABASE x`)

@@ -60,6 +60,7 @@ func (s *site) sessions() string {
 // what is left.
 func TestInterruptedBackup(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
+		plays(t, install, []string{"hash"}, "37")
 		s := newSite(t, install)
 		s.pg.Tool("pgbench", "-i", "-s", "3", "-q", "postgres")
 		full := s.full()
@@ -77,6 +78,63 @@ func TestInterruptedBackup(t *testing.T) {
 		inc := s.incremental("wal")
 		s.ok("verify")
 		checkRows(t, s.openAtStop(inc.ID), "pgbench_accounts", 300000)
+	})
+}
+
+// A server that crashes, is restarted, or ends the session in the middle of a backup: exit code 1 and one line, no
+// backup, and the next one is right.
+func TestServerGoesUnderBackup(t *testing.T) {
+	forEnds(t, func(t *testing.T, install pgtest.Install) {
+		t.Parallel()
+		sources := []string{"lsn"}
+		if wide() {
+			sources = widely(install.Major)
+		}
+		plays(t, install, sources, "37")
+		var opts []pgtest.Option
+		if install.Major >= 17 {
+			opts = append(opts, pgtest.Setting("summarize_wal", "on"))
+		}
+		s := newSite(t, install, opts...)
+		s.pg.Tool("pgbench", "-i", "-s", "1", "-q", "postgres")
+		kinds := [][]string{nil}
+		for _, source := range sources {
+			kinds = append(kinds, []string{"--incremental", "--page-map", source})
+		}
+		full := s.full()
+		for what, happen := range map[string]func(){
+			"crash":   func() { s.pg.Stop(pgtest.Immediate); s.pg.Start() },
+			"restart": func() { s.pg.Stop(pgtest.Fast); s.pg.Start() },
+			"session": func() {
+				s.sql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'pgincr%'`)
+			},
+		} {
+			for _, kind := range kinds {
+				s.pg.Tool("pgbench", "-i", "-s", "2", "-q", "postgres") // so that there is something to copy by a page map
+				cmd := s.begin(kind...)
+				happen()
+				var exit *exec.ExitError
+				if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 1 {
+					t.Errorf("%s under a backup %v: it ended with %v, want exit 1", what, kind, err)
+				}
+				if got := s.list(); len(got) != 1 || got[0].ID != full.ID {
+					t.Errorf("%s: the list is %v", what, got)
+				}
+				if n := s.sessions(); n != "0" {
+					t.Errorf("%s: %s sessions are left", what, n)
+				}
+			}
+		}
+		s.pg.Checkpoint()
+		var taken []backup
+		for _, source := range sources {
+			taken = append(taken, s.backup(0, "--incremental", "--page-map", source, "--parent", full.ID))
+		}
+		s.ok("verify")
+		want := s.reference()
+		for _, b := range taken {
+			s.restoresTo(b.ID, want)
+		}
 	})
 }
 

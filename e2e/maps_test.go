@@ -17,7 +17,8 @@ const longRecord = `SELECT length(pg_logical_emit_message(false, 'long', repeat(
 // the commit that tells which relations were dropped. None of those comes back.
 func TestRecordsOverSegments(t *testing.T) {
 	runScenario(t, scenario{
-		opts: []pgtest.Option{pgtest.WALSegmentSize(1)},
+		numbers: []string{"20", "39"},
+		opts:    []pgtest.Option{pgtest.WALSegmentSize(1)},
 		prepare: func(s *site) {
 			filled(s)
 			s.sql(`DO $$ BEGIN FOR i IN 1..2500 LOOP
@@ -61,6 +62,7 @@ func noStrays(t *testing.T, cl *pgtest.Cluster) {
 // happens afterwards.
 func TestOverwrittenRecord(t *testing.T) {
 	runScenario(t, scenario{
+		numbers: []string{"21"},
 		opts:    []pgtest.Option{pgtest.WALSegmentSize(1)},
 		prepare: filled,
 		change: func(s *site) {
@@ -120,6 +122,7 @@ func TestMinimalWAL(t *testing.T) {
 		s.sql(`UPDATE t SET pad = 'replica' WHERE id BETWEEN 200 AND 250`)
 		s.sourceRefused(full, "wal", "wal_level was minimal")
 		sources := []string{"lsn", "hash", "auto"}
+		plays(t, install, append(allSources(install.Major), "auto"), "18")
 		if install.Major >= 17 {
 			s.sourceRefused(full, "summaries", "page map source summaries")
 		}
@@ -144,6 +147,7 @@ func TestMinimalWAL(t *testing.T) {
 func TestArchiveGap(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
+		plays(t, install, []string{"wal", "auto"}, "19")
 		s := timelineSite(t, install)
 		full := s.full()
 		s.sql(`UPDATE t SET pad = 'before' WHERE id < 50`)

@@ -32,6 +32,7 @@ func (s *site) sameBytes(b backup) {
 func TestScanOfStandby(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
+		plays(t, install, widely(install.Major), "33")
 		opts := []pgtest.Option{quiet(), pgtest.Checksums(false), pgtest.Setting("wal_log_hints", "off")}
 		if install.Major >= 17 {
 			opts = append(opts, pgtest.Setting("summarize_wal", "on"))
@@ -68,7 +69,7 @@ func TestScanOfStandby(t *testing.T) {
 				primary.Exec(statement)
 			}
 			replay(step.restartpoint)
-			for _, source := range allSources(install.Major) {
+			for _, source := range widely(install.Major) {
 				b := s.incremental(source, "--parent", parent.ID)
 				if (b.StartLSN == parent.StartLSN) == step.restartpoint {
 					t.Errorf("after a restartpoint (%v): from %s, the parent from %s", step.restartpoint, b.StartLSN, parent.StartLSN)
@@ -82,7 +83,7 @@ func TestScanOfStandby(t *testing.T) {
 		standby.Promote()
 		s.sql(`UPDATE t SET pad = 'promoted' WHERE id BETWEEN 3000 AND 3100`, `VACUUM t`)
 		var taken []backup
-		for _, source := range allSources(install.Major) {
+		for _, source := range widely(install.Major) {
 			taken = append(taken, s.incremental(source, "--parent", parent.ID))
 		}
 		want := s.reference()
@@ -126,8 +127,10 @@ func TestRolledBackCluster(t *testing.T) {
 
 // L21, L32, scenario 35: a page overwritten by garbage whose LSN lies in the future, and a flipped bit on a
 // page that nobody changed. Both are told, the rest is restored, and the last good copy of either is there.
-func TestDamagedPages(t *testing.T) {
-	install := pgtest.Newest(t)
+func TestDamagedPages(t *testing.T) { forMatrix(t, damagedPages) }
+
+func damagedPages(t *testing.T, install pgtest.Install) {
+	plays(t, install, []string{"wal", "lsn", "hash"}, "35")
 	s := newLonelySite(t, install, quiet())
 	filled(s)
 	path := s.pg.Query1(`SELECT pg_relation_filepath('t')`)
@@ -168,8 +171,13 @@ func TestDamagedPages(t *testing.T) {
 			with(map[int][]byte{garbage: bad}),
 		},
 		{[]string{"--page-map", "hash"}, []uint32{flipped, garbage}, bad},
+		{[]string{"--page-map", "wal"}, nil, good}, // which does not look at them
 	} {
-		b := s.backup(3, append([]string{"--incremental", "--parent", full.ID}, c.args...)...)
+		code := 0
+		if len(c.blocks) > 0 {
+			code = 3
+		}
+		b := s.backup(code, append([]string{"--incremental", "--parent", full.ID}, c.args...)...)
 		var blocks []uint32
 		for _, p := range b.CorruptPages {
 			if p.Path != path {
@@ -240,8 +248,10 @@ func (s *site) segments(path string) (blocks []int64) {
 
 // Scenarios 12 and 36: relations that end exactly at a segment's end, or where a page map's chunk does, and grow by a
 // block, and shrink again, which leaves an empty segment file behind.
-func TestSegmentBoundaries(t *testing.T) {
-	install := pgtest.Newest(t)
+func TestSegmentBoundaries(t *testing.T) { forMatrix(t, segmentBoundaries) }
+
+func segmentBoundaries(t *testing.T, install pgtest.Install) {
+	plays(t, install, widely(install.Major), "10", "12", "36")
 	opts := []pgtest.Option{quiet()}
 	if install.Major >= 17 {
 		opts = append(opts, pgtest.Setting("summarize_wal", "on"))
@@ -255,7 +265,7 @@ func TestSegmentBoundaries(t *testing.T) {
 	parent := s.full()
 	check := func() {
 		t.Helper()
-		for i, source := range allSources(install.Major) {
+		for i, source := range widely(install.Major) {
 			b := s.incremental(source, "--parent", parent.ID)
 			dir := s.restore(b.ID)
 			for name, path := range tables {
@@ -273,7 +283,11 @@ func TestSegmentBoundaries(t *testing.T) {
 						t.Errorf("%s by %s: %v %s", name, source, err, out)
 					}
 				}
+				if files, err := filepath.Glob(restored + "*"); err != nil || len(want) == 0 && len(files) > 0 {
+					t.Errorf("%s by %s: it was dropped, and %q came back (%v)", name, source, files, err)
+				}
 			}
+			s.must(os.RemoveAll(dir))
 			if i == 0 {
 				defer func() { parent = b }()
 			}
@@ -293,16 +307,30 @@ func TestSegmentBoundaries(t *testing.T) {
 		t.Fatalf("the table has segments of %d blocks", got)
 	}
 	check()
+	s.sql(`DROP TABLE segment`, `CHECKPOINT`) // which ends with all its segments and forks
+	check()
 }
 
 // Scenario 11: a relation of two and a half segments shrinks to one block while it is being copied. The copy
 // may not have a segment behind a short one: its old content would come back when the relation grows.
-func TestShrinksUnderCopy(t *testing.T) {
-	install := pgtest.Newest(t)
-	for _, kind := range []string{"full", "lsn", "hash"} {
+func TestShrinksUnderCopy(t *testing.T) { forMatrix(t, shrinksUnderCopy) }
+
+func shrinksUnderCopy(t *testing.T, install pgtest.Install) {
+	kinds := []string{"full", "lsn", "hash"}
+	if wide() {
+		kinds = append([]string{"full"}, widely(install.Major)...)
+	}
+	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
-			s := newLonelySite(t, install, quiet())
+			opts := []pgtest.Option{quiet()}
+			if kind != "full" {
+				plays(t, install, []string{kind}, "11")
+			}
+			if kind == "summaries" {
+				opts = append(opts, pgtest.Setting("summarize_wal", "on"))
+			}
+			s := newLonelySite(t, install, opts...)
 			path := s.sparseTable("t", 2*segmentBlocks+segmentBlocks/2)
 			s.sql(`INSERT INTO t SELECT i, repeat('x', 1500) FROM generate_series(1, 10) i`, `CHECKPOINT`)
 			var args []string
@@ -310,6 +338,8 @@ func TestShrinksUnderCopy(t *testing.T) {
 				s.full()
 				args = []string{"--incremental", "--page-map", kind}
 			}
+			// What a page map names is little: the copy has to last until the relation has shrunk.
+			s.sql(`CREATE TABLE ballast AS SELECT i, repeat('b', 1900) FROM generate_series(1, 8000) i`, `CHECKPOINT`)
 			cmd := s.begin(args...)
 			s.sql(`DELETE FROM t WHERE id > 0`, `VACUUM t`, `CHECKPOINT`)
 			if got := s.segments(path); got[0] > 100 {

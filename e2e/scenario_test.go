@@ -1,7 +1,11 @@
 package e2e
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pgincr/pgincr/internal/pgtest"
@@ -11,6 +15,7 @@ import (
 // might: what is there before the full backup, and what happens between it and
 // the incrementals.
 type scenario struct {
+	numbers []string // in the matrix
 	opts    []pgtest.Option
 	since   int // first major that can do it; 0: all
 	prepare func(s *site)
@@ -46,14 +51,18 @@ func runScenario(t *testing.T, sc scenario) {
 		if install.Major >= 17 {
 			opts = append([]pgtest.Option{pgtest.Setting("summarize_wal", "on")}, opts...)
 		}
+		sources := sc.sources
+		if sources == nil {
+			sources = widely(install.Major)
+		}
+		plays(t, install, sources, sc.numbers...)
 		s := newSite(t, install, opts...)
 		sc.prepare(s)
 		full := s.full()
-		sc.change(s)
-		sources := sc.sources
-		if sources == nil {
-			sources = allSources(install.Major)
+		if wide() {
+			s.restoresTo(full.ID, s.reference())
 		}
+		sc.change(s)
 		taken := make([]backup, len(sources))
 		for i, source := range sources {
 			taken[i] = s.incremental(source, "--parent", full.ID)
@@ -91,7 +100,7 @@ func (s *site) elsewhere() []string {
 	var args []string
 	for _, row := range s.pg.Rows(`SELECT pg_tablespace_location(oid) FROM pg_tablespace
 		WHERE pg_tablespace_location(oid) LIKE '/%'`) {
-		args = append(args, "-T", row[0]+"="+filepath.Join(pgtest.TempDir(s.t), "ts"))
+		args = append(args, "-T", strings.ReplaceAll(row[0], "=", `\=`)+"="+filepath.Join(pgtest.TempDir(s.t), "ts"))
 	}
 	return args
 }
@@ -109,6 +118,10 @@ func (s *site) reference() reference {
 	dir := filepath.Join(pgtest.TempDir(s.t), "reference")
 	args := append([]string{"-D", dir, "-c", "fast", "-X", "stream"}, s.elsewhere()...)
 	s.pg.Tool("pg_basebackup", args...)
+	// A copy of a standby would go on being one.
+	if err := os.Remove(filepath.Join(dir, "standby.signal")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		s.t.Fatal(err)
+	}
 	cl := s.open(dir)
 	defer cl.Stop(pgtest.Immediate)
 	return reference{dump: cl.Dump(), sums: cl.TableSums()}

@@ -54,6 +54,7 @@ func timelineSite(t *testing.T, install pgtest.Install, opts ...pgtest.Option) *
 func TestChainOverFailovers(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
+		plays(t, install, widely(install.Major), "2", "13", "22")
 		s := timelineSite(t, install)
 		standby := s.pg.NewStandby(t) // before the backup, so that its server summarizes all WAL behind it
 		parent := s.full()
@@ -71,7 +72,7 @@ func TestChainOverFailovers(t *testing.T) {
 			s.sql(`INSERT INTO t SELECT i, repeat('y', 1100) FROM generate_series(1001, 1280) i`, `CHECKPOINT`)
 			standby = s.pg.NewStandby(t)
 			var taken []backup
-			for _, source := range allSources(install.Major) {
+			for _, source := range widely(install.Major) {
 				b := s.incremental(source, "--parent", parent.ID)
 				if b.Timeline != round+2 || b.Parent != parent.ID {
 					t.Errorf("%s is on timeline %d and %s, want %d and %s", b.ID, b.Timeline, b.Parent, round+2, parent.ID)
@@ -92,6 +93,7 @@ func TestChainOverFailovers(t *testing.T) {
 func TestDivergedLines(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
+		plays(t, install, []string{"wal", "lsn", "auto"}, "14", "15")
 		s := timelineSite(t, install)
 		shared := s.full()
 		one, two := s.at(s.pg.NewStandby(t)), s.at(s.pg.NewStandby(t))
@@ -153,6 +155,7 @@ func TestRewound(t *testing.T) {
 			return
 		}
 		t.Parallel()
+		plays(t, install, []string{"lsn", "hash", "auto"}, "16")
 		s := timelineSite(t, install, pgtest.Setting("wal_keep_size", "256MB"))
 		shared := s.full()
 		next := s.at(s.pg.NewStandby(t))
@@ -178,7 +181,7 @@ func TestRewound(t *testing.T) {
 		s.pg.WaitReplayed(next.pg)
 		s.pg.Checkpoint()
 		s.wantFull("history", "--parent", lost.ID)
-		for _, source := range []string{"lsn", "hash"} {
+		for _, source := range []string{"lsn", "hash", "auto"} {
 			b := s.incremental(source, "--parent", shared.ID)
 			got := s.open(s.restore(b.ID))
 			pgtest.CompareTables(t, next.pg.TableSums(), got.TableSums())
@@ -198,6 +201,7 @@ func TestResetWAL(t *testing.T) {
 			return
 		}
 		t.Parallel()
+		plays(t, install, []string{"wal", "auto"}, "17")
 		s := timelineSite(t, install, pgtest.Setting("min_wal_size", "192MB"))
 		s.full()
 		s.sql(`UPDATE t SET pad = 'changed' WHERE id < 50`)

@@ -27,7 +27,16 @@ func (s *site) walForms() (forms []string) {
 func TestWALForms(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
-		s := newSite(t, install, pgtest.Setting("wal_level", "logical"))
+		sources := []string{"wal"}
+		opts := []pgtest.Option{pgtest.Setting("wal_level", "logical")}
+		if wide() {
+			sources = append(sources, "auto")
+		}
+		if wide() && install.Major >= 17 {
+			sources, opts = append(sources, "summaries"), append(opts, pgtest.Setting("summarize_wal", "on"))
+		}
+		plays(t, install, sources, "23")
+		s := newSite(t, install, opts...)
 		s.sql(`CREATE TABLE t (form text, id int, pad text)`, `ALTER TABLE t ALTER pad SET STORAGE PLAIN`,
 			`SELECT pg_replication_origin_create('elsewhere')`)
 		forms := s.walForms()
@@ -49,12 +58,15 @@ func TestWALForms(t *testing.T) {
 				`SELECT pg_replication_origin_session_setup('elsewhere')`,
 				`UPDATE t SET pad = 'from elsewhere'`+rows+`BETWEEN 170 AND 190`,
 				`SELECT pg_replication_origin_session_reset()`, `CHECKPOINT`)
-			parent = s.incremental("wal", "--parent", parent.ID)
-			taken = append(taken, parent)
+			on := parent.ID
+			for _, source := range sources {
+				parent = s.incremental(source, "--parent", on)
+				taken = append(taken, parent)
+			}
 		}
 		want := s.reference()
 		for i, b := range taken {
-			if i == len(taken)-1 {
+			if i >= len(taken)-len(sources) {
 				s.restoresTo(b.ID, want)
 				continue
 			}

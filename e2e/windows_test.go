@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +22,8 @@ type window struct {
 	// source is what an incremental by LSN must have become; "": lsn.
 	source string
 	reason string // why, in part
+	// below says that files were changed below the server, which no WAL tells of (docs/hazards.md).
+	below bool
 }
 
 // Offline tools, settings that change, files that are put in place: a chain of incrementals, each by LSN and by
@@ -29,6 +32,9 @@ type window struct {
 func TestWindows(t *testing.T) {
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		t.Parallel()
+		if _, ok := install.Tool("pg_resetwal"); ok {
+			plays(t, install, []string{"wal", "lsn", "hash", "auto"}, "9", "34")
+		}
 		s := newLonelySite(t, install, quiet(), pgtest.Checksums(false), pgtest.Setting("wal_log_hints", "on"))
 		var all []window
 		var stages []*stage
@@ -86,7 +92,31 @@ func (s *site) throughWindow(w window, parent backup) (byLSN backup) {
 			s.t.Fatal(err)
 		}
 	}
+	if wide() {
+		s.throughWindowWidely(w, parent)
+	}
 	return byLSN
+}
+
+// throughWindowWidely takes a backup by WAL, which is right or refused, and one by what auto chooses, which is right.
+func (s *site) throughWindowWidely(w window, parent backup) {
+	s.t.Helper()
+	args := []string{"--incremental", "--parent", parent.ID, "--page-map"}
+	o := s.run(append([]string{"backup", "-D", s.pg.DataDir, "-c", "fast", "--json"}, append(args, "wal")...)...)
+	switch o.code {
+	case 0:
+		if !w.below {
+			s.sameBytes(decode[backup](s.t, o.stdout))
+		}
+	case 1:
+		s.t.Logf("%s: wal is refused: %s", w.name, firstLine(errors.New(o.stderr)))
+	default:
+		s.t.Errorf("%s: by WAL: exit %d\n%s", w.name, o.code, o.stderr)
+	}
+	b := s.backup(0, append(args, "auto")...)
+	if !w.below || b.PageMap.Source != "wal" {
+		s.sameBytes(b)
+	}
 }
 
 // offline stops the server, does something and starts it.
@@ -167,7 +197,7 @@ func windows() []window {
 			},
 		},
 		putBack(), ragged(),
-		{name: "L30 whole again", change: func(h *stage) { h.mend() }},
+		{name: "L30 whole again", below: true, change: func(h *stage) { h.mend() }},
 		numbersAgain(),
 	}
 }
@@ -188,7 +218,7 @@ func putBack() window {
 		},
 	}
 	return window{
-		name: "L28 older files put back",
+		name: "L28 older files put back", below: true,
 		prepare: func(h *stage) {
 			h.kept["dir"] = pgtest.TempDir(h.t)
 			for table := range ways {
@@ -221,7 +251,7 @@ func putBack() window {
 // ragged: a file that is no whole number of blocks, then one again.
 func ragged() window {
 	return window{
-		name: "L30 no whole number of blocks", prepare: unvacuumed,
+		name: "L30 no whole number of blocks", below: true, prepare: unvacuumed,
 		change: func(h *stage) {
 			path := h.file("t")
 			h.offline(func() {

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/repo/storetest"
+	"github.com/pgincr/pgincr/pkg/wal"
 )
 
 var faultModes = []storetest.FaultMode{storetest.FailOnce, storetest.FailLate, storetest.Die}
@@ -178,4 +182,55 @@ func TestReadingFails(t *testing.T) {
 		return err
 	}
 	eachFault(t, prepare, body, func(*testing.T, *repo.Cluster, error) {})
+}
+
+// Wherever fetching a WAL file fails, there is no file or the whole one, the error is none that PostgreSQL would take
+// for the end of WAL, and fetching it again succeeds.
+func TestFetchingFails(t *testing.T) {
+	segment := bytes.Repeat([]byte("segment "), 150_000)
+	dest := filepath.Join(t.TempDir(), "RECOVERYXLOG")
+	prepare := func(c *repo.Cluster) {
+		must(t, c.WAL(zstd).Put(t.Context(), walSeg, bytes.NewReader(segment)))
+		must(t, os.RemoveAll(dest))
+	}
+	for _, missing := range []bool{false, true} {
+		name, expected := walSeg, segment
+		if missing {
+			name, expected = "0000000100000000000000FF", nil
+		}
+		get := func(ctx context.Context, st repo.Store) error {
+			c, err := repo.OpenCluster(ctx, st, "main")
+			if err != nil {
+				return err
+			}
+			if err := wal.Get(ctx, c.WAL(zstd), name, dest); !missing || !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+			return nil
+		}
+		eachFault(t, prepare, get, func(t *testing.T, c *repo.Cluster, failure error) {
+			if errors.Is(failure, fs.ErrNotExist) {
+				t.Errorf("taken for the end of WAL: %v", failure)
+			}
+			for range 2 {
+				content, err := os.ReadFile(dest)
+				if failure == nil && !missing || err == nil {
+					must(t, err)
+					if !bytes.Equal(content, expected) {
+						t.Errorf("%d bytes, want %d", len(content), len(expected))
+					}
+				}
+				left, err := os.ReadDir(filepath.Dir(dest))
+				must(t, err)
+				if len(left) > 1 {
+					t.Errorf("left behind: %v", left)
+				}
+				err = wal.Get(t.Context(), c.WAL(zstd), name, dest)
+				if missing != errors.Is(err, fs.ErrNotExist) || !missing && err != nil {
+					t.Errorf("fetched again: %v", err)
+				}
+				failure = err
+			}
+		})
+	}
 }

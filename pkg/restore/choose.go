@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"time"
 
@@ -88,7 +89,7 @@ func (ch *chooser) fits(ctx context.Context, m *repo.Manifest) (bool, error) {
 		return false, err
 	}
 	g := goal{t: &t, m: m, reach: r, target: t.String()}
-	open := func(ctx context.Context, name string) (io.ReadCloser, error) { return ch.openWAL(ctx, m, name) }
+	open := func(ctx context.Context, name string) (io.ReadCloser, error) { return ch.openWAL(ctx, view, m, name) }
 	g.open = r.opener(open, view.archive, m.Geometry)
 	found, err := g.find(ctx, ch.limit)
 	if !found && err == nil {
@@ -105,10 +106,10 @@ func (ch *chooser) refuse(err error) {
 	}
 }
 
-// openWAL reads a segment that the backup carries, or one of the archive.
-func (ch *chooser) openWAL(ctx context.Context, m *repo.Manifest, name string) (io.ReadCloser, error) {
-	if m.WAL.Mode != repo.WALCarried || !slices.Contains(m.WAL.Segments, name) {
-		return ch.view.archive.Open(ctx, name)
+// openWAL reads a segment of the archive, or one that the backup carries.
+func (ch *chooser) openWAL(ctx context.Context, view *walView, m *repo.Manifest, name string) (io.ReadCloser, error) {
+	if in, err := view.open(ctx, m, name); in != nil || err != nil {
+		return in, err
 	}
 	b, err := ch.c.OpenBackup(ctx, m)
 	if err != nil {
@@ -119,6 +120,24 @@ func (ch *chooser) openWAL(ctx context.Context, m *repo.Manifest, name string) (
 		return nil, errors.Join(err, b.Close())
 	}
 	return &ownedReader{in, b}, nil
+}
+
+// open opens the archived segment of a name, or gives nil where the one that the backup carries is to be read. The
+// archived one goes first: the last one that a backup of a standby carries is as it was when the backup ended, and
+// what is looked for may be behind that.
+func (v *walView) open(ctx context.Context, m *repo.Manifest, name string) (io.ReadCloser, error) {
+	carried := m.WAL.Mode == repo.WALCarried && slices.Contains(m.WAL.Segments, name)
+	if v.archive == nil && carried {
+		return nil, nil
+	}
+	if v.archive == nil {
+		return nil, fmt.Errorf("%s: %w", name, fs.ErrNotExist)
+	}
+	in, err := v.archive.Open(ctx, name)
+	if carried && errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return in, err
 }
 
 // ownedReader closes what it reads from along with itself.

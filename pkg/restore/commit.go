@@ -96,6 +96,14 @@ func (r *run) openWAL(ctx context.Context, name string) (io.ReadCloser, error) {
 	return r.archive.Open(ctx, name)
 }
 
+// searchWAL reads a WAL file to look for a target in it.
+func (r *run) searchWAL(ctx context.Context, name string) (io.ReadCloser, error) {
+	if in, err := r.view.open(ctx, r.plan.backup, name); in != nil || err != nil {
+		return in, err
+	}
+	return r.plan.chain.Backups[0].OpenWAL(ctx, name)
+}
+
 // create makes a new file with the server's owner and mode. What has its name goes.
 func (r *run) create(d *dir, name string) (*os.File, error) {
 	if err := d.root.RemoveAll(name); err != nil {

@@ -207,7 +207,7 @@ func (r *run) verifyGoal(ctx context.Context) error {
 	}
 	r.plan.WALReach = reach.end
 	g := goal{t: &r.o.TargetOptions, m: r.plan.backup, reach: reach}
-	g.open = reach.opener(r.openWAL, r.view.archive, r.plan.backup.Geometry)
+	g.open = reach.opener(r.searchWAL, r.view.archive, r.plan.backup.Geometry)
 	return g.verify(ctx)
 }
 
