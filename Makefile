@@ -44,6 +44,9 @@ chains: servers ## every link of chains of 1, 9 and 50 under load, on all majors
 damage: ## flip every byte of every object of small repositories
 	PGINCR_DAMAGE=all go test -v -count=1 -timeout 0 -run '^TestDamage$$' ./pkg/restore
 
+scale: servers ## a million files, 100,000 tables, 1 TB, 200 links, 100,000 segments (SCALE=0.1 for a tenth)
+	PGINCR_SCALE=$(or $(SCALE),1) go test -v -count=1 -timeout 0 -run '^TestScale$$' ./e2e
+
 large: servers ## WAL segments of 1 GB, 10,000 tables, a table of 5 GB (8 GB of space, mostly holes)
 	PGINCR_LARGE=1 go test -v -count=1 -timeout 0 -run TestLarge ./e2e
 
