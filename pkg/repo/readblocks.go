@@ -7,8 +7,7 @@ import (
 
 // ReadPiece reads the frame of a piece as ReadFrame does, of a relation at least the blocks that the piece
 // supplies: the other pages of the result, and a few bytes behind it as far as dst has room, may hold
-// anything. Everything that covers the frame is
-// verified, whatever is needed of it.
+// anything. Everything that covers the frame is verified, whatever is needed of it.
 func (ch *Chain) ReadPiece(ctx context.Context, p *Piece, dst []byte) ([]byte, error) {
 	r := ch.Backups[p.Depth]
 	if len(p.Runs) == 0 {
