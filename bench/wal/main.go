@@ -3,7 +3,7 @@
 //
 //	go run ./bench/wal scan   -pg BINDIR -wal DIR [-rounds 7]
 //	go run ./bench/wal push   -wal DIR [-dir SCRATCH] [-rounds 7]
-//	go run ./bench/wal range  [-segments 10000] [-rounds 7]
+//	go run ./bench/wal range  [-repo s3://BUCKET/…] [-segments 10000] [-rounds 7]
 //
 // scan compares the segments in DIR read by `pg_waldump --quiet`, which decodes and
 // checks each record, with maps made of them by 1 and 2 workers. push compares

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/remote/s3"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/wal"
 )
@@ -22,6 +23,7 @@ func benchRange(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("range", flag.ContinueOnError)
 	segments := f.Int("segments", 10_000, "length of the range")
 	scratch := f.String("dir", os.TempDir(), "where to write")
+	url := f.String("repo", "", "an empty s3:// repository to write to instead")
 	rounds := f.Int("rounds", 7, "how often")
 	jobs := f.Int("jobs", 2, "workers")
 	if err := f.Parse(args); err != nil {
@@ -32,7 +34,7 @@ func benchRange(ctx context.Context, args []string) error {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	st, err := repo.OpenStore(ctx, tmp+"/repo")
+	st, err := openStore(ctx, *url, tmp+"/repo")
 	if err != nil {
 		return err
 	}
@@ -73,6 +75,14 @@ func benchRange(ctx context.Context, args []string) error {
 	fmt.Printf("with %d maps of runs: %s s, %d reads; making those took %.1f s\n",
 		built.Runs, spread(runs), a.gets.Load()/int64(*rounds), compacting)
 	return err
+}
+
+// openStore opens an S3 repository, or a directory where there is none.
+func openStore(ctx context.Context, url, dir string) (repo.Store, error) {
+	if url == "" {
+		return repo.OpenStore(ctx, dir)
+	}
+	return s3.Open(ctx, url, os.Getenv)
 }
 
 // firstSegment is not aligned to runs, as ranges are not.

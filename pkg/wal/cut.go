@@ -14,8 +14,9 @@ const (
 	// maxHeld is the most that is held of one record that crosses segments, in bytes. Of those that are looked
 	// into, longer ones make a range unusable: a commit that drops five million relations.
 	maxHeld = 64 << 20
-	// cutFrom is the length, in bytes, from which a record that is not looked into is cut when it is put together. Shorter
-	// ones can still be stored, as the tail of a run of segments.
+	// cutFrom is the length, in bytes, from which a record that is not looked into is cut when it is put together, and
+	// from which stretches that lie within a record are not joined to runs. Shorter ones can still be stored, as
+	// the head or tail of a run of segments.
 	cutFrom = 16 << 20
 	// cutTo is what is kept of it, in bytes: more than the headers of all 33 blocks that it may have.
 	cutTo = 64 << 10

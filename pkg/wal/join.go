@@ -81,7 +81,7 @@ func (s *Stretch) extendHead(n *Stretch) error {
 		}
 		s.Overwritten, s.Head = n.Overwritten, nil
 	} else {
-		if len(s.Head)+len(n.Head) > maxHeld {
+		if len(s.Head)+len(n.Head) > cutFrom { // of a run; no range begins within a record
 			return fmt.Errorf("record before %s: %w", s.Start, errTooLong)
 		}
 		s.Head = append(s.Head, n.Head...)

@@ -13,7 +13,7 @@ type SegmentMap struct {
 
 // Append joins the map of the WAL right behind m to m, or says what breaks the
 // continuity; then m is of no further use. Appending is associative: any
-// grouping of a row of maps gives the same, as long as no record is longer than maxHeld.
+// grouping of a row of maps gives the same, as long as no record is longer than cutFrom.
 func (m *SegmentMap) Append(next *SegmentMap) error {
 	if err := m.join(&next.Stretch, m.Pages); err != nil {
 		return err
