@@ -70,7 +70,7 @@ func (s timeScale) ticks() []tick {
 	steps := []time.Duration{
 		time.Second, 10 * time.Second, time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 3 * time.Hour,
 		6 * time.Hour, 12 * time.Hour, 24 * time.Hour, 2 * 24 * time.Hour, 7 * 24 * time.Hour,
-		14 * 24 * time.Hour, 30 * 24 * time.Hour, 91 * 24 * time.Hour, 365 * 24 * time.Hour,
+		14 * 24 * time.Hour, 30 * 24 * time.Hour, 91 * 24 * time.Hour, 182 * 24 * time.Hour, 365 * 24 * time.Hour,
 	}
 	span := s.last.Sub(s.first)
 	step := steps[len(steps)-1]
