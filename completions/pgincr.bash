@@ -69,6 +69,8 @@ _pgincr() {
 	" backup --host"|" backup -h") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" backup --port"|" backup -p") return ;;
 	" backup --username"|" backup -U") return ;;
+	" backup --send-rate") return ;;
+	" backup --io-priority") COMPREPLY=($(compgen -W "normal low idle" -- "$cur")); return ;;
 	" backup --pgdata"|" backup -D") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" backup --parent") return ;;
 	" backup --page-map") COMPREPLY=($(compgen -W "auto wal summaries lsn hash cross" -- "$cur")); return ;;
@@ -110,6 +112,8 @@ _pgincr() {
 	" check --metrics-file") return ;;
 	" check --hook-before") return ;;
 	" check --hook-after") return ;;
+	" compact --send-rate") return ;;
+	" compact --io-priority") COMPREPLY=($(compgen -W "normal low idle" -- "$cur")); return ;;
 	" compact --repo"|" compact -R") COMPREPLY=($(compgen -d -- "$cur")); return ;;
 	" compact --cluster") return ;;
 	" compact --config") COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -499,9 +503,9 @@ _pgincr() {
 	"") words="init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" archive-get") words="--prefetch --spool --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
-	" backup") words="--dbname --host --port --username --json --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
+	" backup") words="--dbname --host --port --username --json --send-rate --io-priority --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" check") words="--json --dbname --host --port --username --nagios --repository-only --switch-wal --switch-timeout --max-backup-age --max-archive-age --max-drill-age --max-chain --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
-	" compact") words="--json --dry-run --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
+	" compact") words="--json --send-rate --io-priority --dry-run --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" completion") words="bash zsh fish --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" config") words="show --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" config show") words="--json --all --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;

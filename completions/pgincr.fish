@@ -16,6 +16,8 @@ complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'h' -l host -d 'Ho
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'p' -l port -d 'Port.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'U' -l username -d 'Role to connect as.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -l json -d 'Print one JSON document.'
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l send-rate -d 'Most to write to a repository in a second: kilobytes, or with k, M or G.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l io-priority -d 'What the disks\' scheduler takes this command for, normal, low, idle (default: normal).' -x -a 'normal low idle'
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'D' -l pgdata -d 'Data directory of the running cluster.' -x -a '(__fish_complete_directories)'
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -l incremental -d 'Store only what changed since the parent; full, with the reason, where there is no usable parent.'
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -l parent -d 'What an incremental is built on: an id, latest or latest-full (default: latest).' -x
@@ -80,6 +82,8 @@ complete -c pgincr -n '__fish_seen_subcommand_from check' -l max-drill-age -d 'H
 complete -c pgincr -n '__fish_seen_subcommand_from check' -l max-chain -d 'How many backups the newest one\'s chain may have, 0 for any number (default: 60).' -x
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a compact -d 'Turn a chain into one full backup inside the repository.'
 complete -c pgincr -n '__fish_seen_subcommand_from compact' -l json -d 'Print one JSON document.'
+complete -c pgincr -n '__fish_seen_subcommand_from compact' -l send-rate -d 'Most to write to a repository in a second: kilobytes, or with k, M or G.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from compact' -l io-priority -d 'What the disks\' scheduler takes this command for, normal, low, idle (default: normal).' -x -a 'normal low idle'
 complete -c pgincr -n '__fish_seen_subcommand_from compact' -l dry-run -d 'Say what would be done and do nothing.'
 complete -c pgincr -n 'not __fish_seen_subcommand_from init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion' -a expire -d 'Remove backups that no rule keeps, and the WAL that no backup needs.'
 complete -c pgincr -n '__fish_seen_subcommand_from expire' -l json -d 'Print one JSON document.'

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgincr/pgincr/internal/pgtest"
 	"github.com/pgincr/pgincr/internal/storagetest"
@@ -58,6 +59,18 @@ func wholeJob(t *testing.T, r remoteRepo) {
 	if o.code != 1 {
 		t.Errorf("archive-get of what is certainly not there: exit %d\n%s", o.code, o.stderr)
 	}
+}
+
+// A backup sends no faster than it may, whatever is read, and with the lowest I/O priority it is as good as any.
+func TestSendRate(t *testing.T) {
+	t.Parallel()
+	s := newLonelySite(t, pgtest.Newest(t))
+	begun := time.Now()
+	m := s.full("-Z", "zstd", "--send-rate", "2M", "--io-priority", "idle", "-r", "500M")
+	if took, least := time.Since(begun), time.Duration(m.StoredBytes-(1<<20))*time.Second/(2<<20); took < least {
+		t.Errorf("%d bytes in %v, want %v or more", m.StoredBytes, took, least)
+	}
+	s.ok("verify")
 }
 
 // The whole job on an S3 server that people run in production.

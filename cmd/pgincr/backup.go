@@ -17,6 +17,7 @@ import (
 type backupCommand struct {
 	connectionFlags `embed:"" group:"connection"`
 	jsonFlag        `embed:""`
+	politeFlags     `embed:""`
 
 	PGData          string        `name:"pgdata" short:"D" required:"" placeholder:"DIR" env:"PGDATA" help:"Data directory of the running cluster."`
 	Incremental     bool          `help:"Store only what changed since the parent; full, with the reason, where there is no usable parent."`
@@ -51,6 +52,7 @@ func (c *backupCommand) Validate(*kong.Context) error {
 
 // Run implements the command.
 func (c *backupCommand) Run(ctx context.Context, p *program) (err error) {
+	p.beginPolitely(c.politeFlags)
 	o, err := c.options(p)
 	if err != nil {
 		return &usageError{err: err, command: "pgincr backup"}

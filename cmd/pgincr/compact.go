@@ -11,7 +11,8 @@ import (
 )
 
 type compactCommand struct {
-	jsonFlag `embed:""`
+	jsonFlag    `embed:""`
+	politeFlags `embed:""`
 
 	Backup string `arg:"" placeholder:"ID" help:"An id or latest."`
 	DryRun bool   `help:"Say what would be done and do nothing."`
@@ -44,6 +45,7 @@ type compactDocument struct {
 // Run implements the command.
 func (c *compactCommand) Run(ctx context.Context, p *program) error {
 	begun := p.clock()
+	p.beginPolitely(c.politeFlags)
 	cluster, err := p.openReadable(ctx)
 	if err != nil {
 		return err

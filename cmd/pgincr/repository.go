@@ -27,7 +27,7 @@ func (p *program) openStoreAt(ctx context.Context, url string) (repo.Store, erro
 	if err := repo.VerifyClusterName(p.common.Cluster); err != nil {
 		return nil, &usageError{err: err}
 	}
-	st, err := openURL(ctx, url)
+	st, err := p.openURLPolitely(ctx, url)
 	if err != nil && !errors.Is(err, repo.ErrUnreachable) {
 		return nil, &usageError{err: err}
 	}

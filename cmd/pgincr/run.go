@@ -135,6 +135,7 @@ type program struct {
 	clock          func() time.Time
 	clusters       []openedCluster  // for metrics: the one of each repository that was opened last
 	document       *json.RawMessage // where printJSON keeps what becomes a part of a document; nil: it prints
+	sendRate       rate             // 0: no limit
 	began          time.Time        // of the newest backup, by its id
 	results        []string         // for hooks: NAME=value
 	checked        []check.Finding  // for metrics

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/pkg/pagescan"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -32,7 +33,7 @@ func (r *run) attempts(ctx context.Context) error {
 // when it fails.
 func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 	var src *chosen
-	limit := newLimiter(r.o.RateLimit, r.o.Clock)
+	limit := pace.New(r.o.RateLimit, r.o.Clock)
 	if r.parent != nil {
 		if src, err = r.chooser(wrong, limit).choose(ctx, r.o.PageMap); err != nil {
 			return err
@@ -68,7 +69,7 @@ func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 	return b.Commit(ctx, r.m)
 }
 
-func (r *run) chooser(wrong string, limit *limiter) *chooser {
+func (r *run) chooser(wrong string, limit *pace.Limiter) *chooser {
 	return &chooser{
 		position: r.at, parent: r.parent, line: r.line, info: r.info, session: r.s,
 		archive: r.c.WAL(r.o.Compression), jobs: r.o.Jobs,
@@ -101,7 +102,7 @@ func (r *run) create(ctx context.Context) (*repo.BackupWriter, error) {
 }
 
 // copier puts together what copies the data directory.
-func (r *run) copier(b *repo.BackupWriter, src *chosen, limit *limiter) *copier {
+func (r *run) copier(b *repo.BackupWriter, src *chosen, limit *pace.Limiter) *copier {
 	control := r.at.control
 	c := &copier{
 		walker: walker{

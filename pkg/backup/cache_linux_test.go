@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
@@ -39,7 +40,7 @@ func TestPageCacheKept(t *testing.T) {
 			c.verifyAll = true
 			c.build(fixedSource{work: 8}, parentFile("base/5/1", repo.KindRelation, blocks))
 		},
-		"rate limit": func(c *copyTest) { c.limit = newLimiter(1<<40, newSite(t).o.Clock) },
+		"rate limit": func(c *copyTest) { c.limit = pace.New(1<<40, newSite(t).o.Clock) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newCopyTest(t)

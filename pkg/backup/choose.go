@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/pkg/pagescan"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
@@ -37,7 +38,7 @@ type chooser struct {
 	jobs      int
 	trust     bool
 	now       time.Time
-	limit     *limiter
+	limit     *pace.Limiter
 	wrong     string // how the map was wrong that auto chose before; "": none was
 }
 

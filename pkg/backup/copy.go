@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
@@ -24,7 +25,7 @@ type copier struct {
 	jobs      int
 	packs     func() packWriter
 	window    *window
-	limit     *limiter
+	limit     *pace.Limiter
 	progress  *Progress
 	// parents are the files of the parent's chain, in order; nil in a full backup.
 	parents func(context.Context) iter.Seq2[*repo.ChainFile, error]

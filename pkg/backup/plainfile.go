@@ -68,7 +68,7 @@ func (w *worker) readPlain(ctx context.Context, t *target, f *os.File, size int6
 	digest := xxhash.New()
 	for n < size {
 		into := w.buf[:min(size-n, int64(len(w.buf)))]
-		if err := w.limit.wait(ctx, len(into)); err != nil {
+		if err := w.limit.Wait(ctx, len(into)); err != nil {
 			return n, 0, err
 		}
 		if ctx.Err() != nil {

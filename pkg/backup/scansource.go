@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/internal/pagecache"
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pagescan"
@@ -20,7 +21,7 @@ type scanSource struct {
 	// parentStarted and now bound which recorded times may be trusted; trust off: every file is opened.
 	trust              bool
 	now, parentStarted time.Time
-	limit              *limiter // may be nil
+	limit              *pace.Limiter // may be nil
 
 	mu    sync.Mutex // guards stats
 	stats pagescan.Stats
@@ -73,7 +74,7 @@ func (s *scanSource) changed(ctx context.Context, t *target, f *os.File, from, t
 			return err
 		}
 		// What was read counts, not holes, nor what a truncated file does not have any more.
-		if err := s.limit.wait(ctx, int(stats.Looked)*int(rules.BlockSize)); err != nil {
+		if err := s.limit.Wait(ctx, int(stats.Looked)*int(rules.BlockSize)); err != nil {
 			return err
 		}
 	}
@@ -95,7 +96,7 @@ func (s *scanSource) settle(ctx context.Context, t *target, f *os.File, rules pa
 		if err != nil {
 			return err
 		}
-		if err := s.limit.wait(ctx, int(stats.Looked)*int(rules.BlockSize)); err != nil {
+		if err := s.limit.Wait(ctx, int(stats.Looked)*int(rules.BlockSize)); err != nil {
 			return err
 		}
 	}

@@ -267,7 +267,7 @@ func (w *worker) look(ctx context.Context, p part, f *os.File, first, count pg.B
 func (w *worker) readBlocks(ctx context.Context, t *target, f *os.File, first pg.BlockNumber,
 	into []byte,
 ) (pg.BlockNumber, error) {
-	if err := w.limit.wait(ctx, len(into)); err != nil {
+	if err := w.limit.Wait(ctx, len(into)); err != nil {
 		return 0, err
 	}
 	if err := ctx.Err(); err != nil {
