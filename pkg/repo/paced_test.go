@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pgincr/pgincr/internal/pace"
+	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/repo/storetest"
 )
@@ -43,4 +44,38 @@ func put(ctx context.Context, st repo.Store, name string, content []byte) error 
 		return errors.Join(err, w.Abort())
 	}
 	return w.Commit(ctx)
+}
+
+// boundStore takes nothing for an object after the context of its Create has ended, as stores on a network do.
+type boundStore struct{ repo.Store }
+
+type boundWriter struct {
+	repo.ObjectWriter
+
+	ctx context.Context
+}
+
+func (s boundStore) Create(ctx context.Context, name string) (repo.ObjectWriter, error) {
+	w, err := s.Store.Create(ctx, name)
+	return boundWriter{w, ctx}, err
+}
+
+func (w boundWriter) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.ObjectWriter.Write(p)
+}
+
+// The index is written by a copy whose context has ended when the backup is committed.
+func TestCommitAfterCopy(t *testing.T) {
+	c := newTestCluster(t, boundStore{storetest.NewMemory()})
+	const id = "20261101T000000Z-F"
+	b, err := c.CreateBackup(t.Context(), id, repo.Compression{})
+	must(t, err)
+	copying, cancel := context.WithCancel(t.Context())
+	must(t, b.AppendFile(copying, &repo.File{Path: "base", Kind: repo.KindDir}))
+	cancel()
+	must(t, b.PutControl(t.Context(), make([]byte, pg.ControlFileSize)))
+	must(t, b.Commit(t.Context(), testManifest(id, "", 0x2000028)))
 }

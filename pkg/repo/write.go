@@ -28,7 +28,7 @@ type BackupWriter struct {
 	incremental bool
 	packs       atomic.Uint32 // number of the last pack begun
 	envelopes   *enveloper
-	index       *indexWriter // nil before the first entry; used by one goroutine at a time
+	index       *indexWriter // used by one goroutine at a time
 	done        bool         // committed
 	unlock      func() error // of LockTaking
 
@@ -89,11 +89,20 @@ func (c *Cluster) createBackup(ctx context.Context, id string, z Compression) (_
 	if len(there) > 0 {
 		return nil, fmt.Errorf("backup %s: %w", id, ErrExists)
 	}
-	return &BackupWriter{
+	b := &BackupWriter{
 		c: c, id: id, prefix: prefix, z: z, packTarget: packTarget, unlock: unlock,
 		incremental: strings.HasSuffix(id, idSuffix(TypeIncremental)),
 		envelopes:   &enveloper{z: z}, open: map[*PackWriter]bool{},
-	}, nil
+	}
+	// Now, because an object lives as long as the context that began it: that of the copy ends before Commit.
+	fw, err := b.newObject(ctx, indexObject, kindIndex, 0)
+	if err != nil {
+		return nil, err
+	}
+	if b.index, err = newIndexWriter(fw, c.Info.Geometry, z); err != nil {
+		return nil, errors.Join(err, fw.abort())
+	}
+	return b, nil
 }
 
 // newObject begins an object of this backup.
@@ -132,22 +141,7 @@ func (b *BackupWriter) AppendFile(ctx context.Context, f *File) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := b.openIndex(ctx); err != nil {
-		return err
-	}
 	return b.index.append(f)
-}
-
-func (b *BackupWriter) openIndex(ctx context.Context) error {
-	if b.index != nil {
-		return nil
-	}
-	fw, err := b.newObject(ctx, indexObject, kindIndex, 0)
-	if err != nil {
-		return err
-	}
-	b.index, err = newIndexWriter(fw, b.c.Info.Geometry, b.z)
-	return err
 }
 
 // PutControl stores the content of global/pg_control, which is copied last.
@@ -190,9 +184,6 @@ func (b *BackupWriter) Commit(ctx context.Context, m *Manifest) error {
 	}
 	if m.ID != b.id {
 		return fmt.Errorf("backup %s: manifest of %q", b.id, m.ID)
-	}
-	if err := b.openIndex(ctx); err != nil {
-		return err
 	}
 	o, err := b.index.commit(ctx)
 	if err != nil {
@@ -253,9 +244,7 @@ func (b *BackupWriter) Abort(ctx context.Context) error {
 		err = errors.Join(err, p.abort())
 	}
 	clear(b.open)
-	if b.index != nil {
-		err = errors.Join(err, b.index.fw.abort())
-	}
+	err = errors.Join(err, b.index.fw.abort())
 	return errors.Join(err, b.c.deleteBackup(ctx, b.id), b.unlock())
 }
 
