@@ -124,8 +124,10 @@ func TestCheckFinds(t *testing.T) {
 	}
 	s.pg.Exec("ALTER SYSTEM RESET archive_command")
 	s.pg.Reload()
-	s.archive() // which leaves a gap: "true" has archived nothing
-	wantNotOK(t, s.check(3), also(map[string]string{"wal-gaps": "critical: recovery cannot pass"}))
+	// What arrives shows a gap in front of it: "true" has archived nothing.
+	if got := s.check(3, "--switch-wal")["wal-gaps"]; !strings.Contains(got, "critical: recovery cannot pass") {
+		t.Errorf("wal-gaps: %q", got)
+	}
 	s.full()
 	s.archive()
 	wantNotOK(t, s.check(0), also(map[string]string{"wal-gaps": "warning"}))

@@ -103,13 +103,12 @@ func (c *checkCommand) look(ctx context.Context, p *program, command string) (fo
 		o.SwitchWAL = c.SwitchTimeout
 	}
 	cluster, opening := p.openCluster(ctx)
-	if opening == nil {
-		found = check.Repository(ctx, cluster, o)
-	} else {
-		cluster = nil
+	if opening != nil {
 		found = append(found, check.Failed("repository", opening, hintFor(opening)))
+		return append(found, c.server(ctx, nil, o)...), opening
 	}
-	return append(found, c.server(ctx, cluster, o)...), opening
+	server := c.server(ctx, cluster, o) // first: a segment that it ends may show a gap before it
+	return append(check.Repository(ctx, cluster, o), server...), nil
 }
 
 // server looks at the server, unless nobody wants that.
