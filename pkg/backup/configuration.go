@@ -151,7 +151,11 @@ func (c *configuration) locate(path string) (here, place string) {
 
 // read gives a file as it is on this host or, where that does not work, as the server reads it.
 func (c *configuration) read(ctx context.Context, path, here string) (repo.ConfigContent, error) {
-	f, err := readConfig(here)
+	var f repo.ConfigContent
+	err := c.verifyServerReads(here)
+	if err == nil {
+		f, err = readConfig(here)
+	}
 	if err == nil || errors.Is(err, errTooLong) {
 		return f, err
 	}
