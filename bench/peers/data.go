@@ -30,8 +30,11 @@ CREATE UNIQUE INDEX ON documents (id);
 CREATE INDEX ON documents (who, at);
 CREATE INDEX ON documents (key);
 CREATE INDEX ON documents (title text_pattern_ops);
-CREATE INDEX ON documents USING gin (tags);
-VACUUM FREEZE`, b.documents()))
+CREATE INDEX ON documents USING gin (tags)`, b.documents()))
+	if err != nil {
+		return err
+	}
+	_, err = b.sql(ctx, "VACUUM FREEZE")
 	return err
 }
 

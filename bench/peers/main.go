@@ -2,6 +2,7 @@
 // and with the same changes for all, and writes docs/benchmarks.md.
 //
 //	make benchmarks                          all stages, then the document
+//	go run ./bench/peers prepare             the clusters
 //	go run ./bench/peers run STAGE...        some of them; results are kept in $RESULTS
 //	go run ./bench/peers render              the document from what is there
 //	go run ./bench/peers clean               stops the server and removes $BENCH_DIR
@@ -66,13 +67,21 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	if len(args) == 0 {
-		return fmt.Errorf("run [STAGE…], render or clean?")
+		return fmt.Errorf("prepare, run [STAGE…], render or clean?")
 	}
 	switch args[0] {
 	case "render":
 		return render(cfg)
 	case "clean":
 		return os.RemoveAll(cfg.dir)
+	case "prepare":
+		nothing := stage{"", func(*bench, context.Context) error { return nil }, true}
+		for _, data := range cfg.data {
+			if err := runStage(ctx, cfg, nothing, data); err != nil {
+				return err
+			}
+		}
+		return nil
 	case "run":
 		return runStages(ctx, cfg, args[1:])
 	}
