@@ -10,8 +10,8 @@ import (
 	"github.com/pgincr/pgincr/internal/pgtest"
 )
 
-// chainLength is how many backups a chain under load has, unless PGINCR_CHAIN says otherwise.
-const chainLength = 9
+// chainLength is how many backups a chain under load has, each source twice, unless PGINCR_CHAIN says otherwise.
+const chainLength = 6
 
 // Scenario 32: every link of a chain, taken while pgbench and DDL
 // run and alternating the page map's source, restores, new and in place over the link before it, to a cluster in which
