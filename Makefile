@@ -53,7 +53,7 @@ large: servers ## WAL segments of 1 GB, 10,000 tables, a table of 5 GB (8 GB of 
 bench: ## Go benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./pkg/...
 
-benchmarks: servers ## pgincr beside other tools, into docs/benchmarks.md (half an hour and 30 GB in /var/tmp, alone on the machine)
+benchmarks: servers ## pgincr beside other tools, into docs/benchmarks.md (half an hour and 30 GB in /var/tmp, where results.json stays; alone on the machine)
 	tools/peers/install.sh
 	go run ./bench/peers run
 	go run ./bench/peers render
@@ -75,4 +75,4 @@ clean: ## what make has built
 	rm -rf bin dist
 
 help: ## this list
-	@sed -n 's/^\([a-z0-9]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 15

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +28,7 @@ func (b *bench) pgdata() string { return filepath.Join(b.dir, "data") }
 func (b *bench) pgincr() string { return filepath.Join(b.dir, "pgincr") }
 func (b *bench) repo() string   { return filepath.Join(b.dir, "repo") }
 
-// open starts the server of a data set, which is made if it is not there.
+// open prepares a stage on a data set. Its server does not run yet.
 func open(ctx context.Context, cfg config, stage, data string) (*bench, error) {
 	b := &bench{cfg: cfg, stage: stage, data: data, dir: filepath.Join(cfg.dir, data)}
 	if err := os.MkdirAll(b.dir, 0o755); err != nil {
@@ -47,10 +48,15 @@ func open(ctx context.Context, cfg config, stage, data string) (*bench, error) {
 		return nil, err
 	}
 	b.results.drop(stage, data)
+	return b, nil
+}
+
+// serve starts the server of the data set, which is made if it is not there.
+func (b *bench) serve(ctx context.Context) error {
 	if _, err := os.Stat(filepath.Join(b.dir, "made")); err == nil {
-		return b, b.start(ctx)
+		return b.start(ctx)
 	}
-	return b, b.make(ctx)
+	return b.make(ctx)
 }
 
 func build(ctx context.Context, to string) error {
@@ -60,9 +66,44 @@ func build(ctx context.Context, to string) error {
 	return err
 }
 
-func (b *bench) close(ctx context.Context, err *error) {
-	ctx = context.WithoutCancel(ctx)
-	*err = errors.Join(*err, b.do(ctx, b.pg("pg_ctl"), "-D", b.pgdata(), "-m", "immediate", "-w", "stop"))
+// stop stops the server, also one that an earlier run has left, if it runs.
+func (b *bench) stop(ctx context.Context) error {
+	err := b.do(ctx, b.pg("pg_ctl"), "-D", b.pgdata(), "status")
+	var exit *exec.ExitError
+	const stopped, nothing = 3, 4 // no server runs, there is no data directory: exit codes of pg_ctl
+	if errors.As(err, &exit) && (exit.ExitCode() == stopped || exit.ExitCode() == nothing) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return b.do(ctx, b.pg("pg_ctl"), "-D", b.pgdata(), "-m", "immediate", "-w", "stop")
+}
+
+// clean stops the servers of all data sets and removes all but the results.
+func clean(ctx context.Context, cfg config) error {
+	entries, err := os.ReadDir(cfg.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		path := filepath.Join(cfg.dir, e.Name())
+		if path == cfg.results {
+			continue
+		}
+		if e.IsDir() {
+			if err := (&bench{cfg: cfg, dir: path}).stop(ctx); err != nil {
+				return err
+			}
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // make initialises and fills the cluster.

@@ -37,8 +37,13 @@ func configure() (config, error) {
 		c.gid, _ = strconv.Atoi(u.Gid)
 		c.credential = &syscall.Credential{Uid: uint32(c.uid), Gid: uint32(c.gid)}
 	}
-	c.dir = variable("BENCH_DIR", "/var/tmp/pgincr-benchmarks")
-	c.results = variable("RESULTS", filepath.Join(c.dir, "results.json"))
+	var err error
+	if c.dir, err = filepath.Abs(variable("BENCH_DIR", "/var/tmp/pgincr-benchmarks")); err != nil {
+		return c, err
+	}
+	if c.results, err = filepath.Abs(variable("RESULTS", filepath.Join(c.dir, "results.json"))); err != nil {
+		return c, err
+	}
 	c.data = strings.Fields(variable("DATA", "pgbench documents"))
 	c.major = variable("MAJOR", "17")
 	c.bin = filepath.Join(variable("PGINCR_PG_ROOT", filepath.Join(cache, "postgres")), c.major, "bin")
@@ -47,7 +52,6 @@ func configure() (config, error) {
 	if _, err := os.Stat(c.backrest); err != nil {
 		c.backrest = ""
 	}
-	var err error
 	for _, v := range []struct {
 		name, unset string
 		to          *[]int

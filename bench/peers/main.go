@@ -5,7 +5,7 @@
 //	go run ./bench/peers prepare             the clusters
 //	go run ./bench/peers run STAGE...        some of them; results are kept in $RESULTS
 //	go run ./bench/peers render              the document from what is there
-//	go run ./bench/peers clean               stops the server and removes $BENCH_DIR
+//	go run ./bench/peers clean               stops servers and removes all in $BENCH_DIR but the results
 //
 // Stages, in their order: full, incremental, restore, wal, server, scaling. A stage that is run again
 // replaces its results. They can be run one by one, also on different days: the cluster and all
@@ -26,6 +26,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -73,7 +74,7 @@ func run(ctx context.Context, args []string) error {
 	case "render":
 		return render(cfg)
 	case "clean":
-		return os.RemoveAll(cfg.dir)
+		return clean(ctx, cfg)
 	case "prepare":
 		nothing := stage{"", func(*bench, context.Context) error { return nil }, true}
 		for _, data := range cfg.data {
@@ -117,7 +118,10 @@ func runStage(ctx context.Context, cfg config, s stage, data string) (err error)
 	if err != nil {
 		return err
 	}
-	defer b.close(ctx, &err)
+	defer func() { err = errors.Join(err, b.stop(context.WithoutCancel(ctx))) }()
+	if err := b.serve(ctx); err != nil {
+		return err
+	}
 	return s.run(b, ctx)
 }
 

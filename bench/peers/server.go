@@ -126,14 +126,18 @@ func (b *bench) cold(ctx context.Context, name string, s side) error {
 	if err := b.eachFile(readFifth); err != nil {
 		return err
 	}
-	before := b.resident()
+	before, err := b.resident()
+	if err != nil {
+		return err
+	}
 	after := s.after
 	s.after = func(ctx context.Context, r *sample, out string) error {
 		if err := after(ctx, r, out); err != nil {
 			return err
 		}
-		r.More = map[string]float64{"MB cached before": before, "MB cached after": b.resident()}
-		return nil
+		now, err := b.resident()
+		r.More = map[string]float64{"MB cached before": before, "MB cached after": now}
+		return err
 	}
 	return b.once(ctx, name, 0, s)
 }
@@ -177,9 +181,9 @@ func (b *bench) eachFile(do func(*os.File) error) error {
 }
 
 // resident is how much of the data files is in the page cache, in MB.
-func (b *bench) resident() float64 {
+func (b *bench) resident() (float64, error) {
 	var in int64
-	_ = b.eachFile(func(f *os.File) error {
+	err := b.eachFile(func(f *os.File) error {
 		st, err := f.Stat()
 		if err != nil {
 			return err
@@ -190,5 +194,5 @@ func (b *bench) resident() float64 {
 		}
 		return nil
 	})
-	return mega(in)
+	return mega(in), err
 }
