@@ -34,21 +34,17 @@ type cut struct {
 }
 
 // addToTail adds the bytes that follow the tail.
-func (s *Stretch) addToTail(b []byte) error {
+func (s *Stretch) addToTail(b []byte) {
 	if s.cut != nil {
 		s.cut.len += uint64(len(b))
 		s.cut.crc = pg.UpdateCRC32C(s.cut.crc, b)
-		return nil
+		return
 	}
 	s.Tail = append(s.Tail, b...)
-	switch r := record(s.Tail); {
-	case len(r) > cutFrom && !r.isLookedInto():
+	if r := record(s.Tail); len(r) > cutFrom && !r.isLookedInto() {
 		s.cut = &cut{len: uint64(len(r)), crc: pg.CRC32C(r[recordHeaderSize:])}
 		s.Tail = bytes.Clone(r[:cutTo])
-	case len(r) > maxHeld:
-		return errTooLong
 	}
-	return nil
 }
 
 // tailLen gives how many bytes of the record that runs over the end of the stretch lie in it.

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"strings"
 	"testing"
@@ -76,6 +77,22 @@ func TestLongRecordInRuns(t *testing.T) {
 	}
 	if b := mustBuild(t, req); b.Mapped != len(w.segs) {
 		t.Errorf("%d of %d maps were used", b.Mapped, len(w.segs))
+	}
+}
+
+// A commit is held to its end, where the relations are that it drops.
+func TestLongCommit(t *testing.T) {
+	w := newWAL(t, 17)
+	from := w.touch(1, 1)
+	main := append(make([]byte, 8), xactHasSubxacts|xactHasRelLocators, 0, 0, 0)
+	main = binary.LittleEndian.AppendUint32(main, cutFrom/4)
+	main = append(main, make([]byte, cutFrom)...)
+	main = binary.LittleEndian.AppendUint32(main, 1)
+	w.record(rmgrXact, xactHasInfo, mainData(appendLocator(main, rel(2).RelFileLocator)))
+	w.touch(3, 3)
+	w.switchSegment()
+	if c := mustBuild(t, w.request(from, w.pos)).Map.Changes(rel(2)); !c.Whole {
+		t.Errorf("the dropped relation is in the map with %+v", c)
 	}
 }
 

@@ -103,8 +103,12 @@ func (s *Stretch) extendTail(n *Stretch, pages *pagemap.Map) error {
 		s.TailStart, s.Tail, s.cut = n.TailStart, n.Tail, nil
 		return nil
 	}
-	err := s.addToTail(n.Head)
-	if err == nil && !n.headOpen() {
+	s.addToTail(n.Head)
+	var err error
+	switch {
+	case len(s.Tail) > maxHeld:
+		err = errTooLong
+	case !n.headOpen():
 		err = s.crossing(s.Tail, s.TailStart, n.HeadSwitch, pages)
 	}
 	if err != nil {

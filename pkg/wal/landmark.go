@@ -50,7 +50,8 @@ func Readable(g pg.Geometry, end pg.LSN) pg.LSN {
 // All that is proved of WAL elsewhere is proved here, except that the parts belong to one
 // cluster. A record that begins before the first part is not looked at.
 //
-// Memory: a scanner and one buffer, and the landmarks of a segment.
+// Memory: a scanner and one buffer, the landmarks of a segment, and a record that crosses segments: cutFrom, or
+// all of one that may be a landmark. A record is never too long here: a restore does not fail for that.
 func Landmarks(
 	ctx context.Context, parts []SegmentPart, open func(ctx context.Context, name string) (io.ReadCloser, error),
 ) iter.Seq2[Landmark, error] {
@@ -76,8 +77,7 @@ type landmarks struct {
 	reader *reader
 	open   func(ctx context.Context, name string) (io.ReadCloser, error)
 	found  []Landmark // in the current segment
-	tail   []byte     // of the record that runs into the next one; nil: none
-	tailAt pg.LSN
+	into   Stretch    // with nothing but the tail, which runs into the next one
 }
 
 // read looks at one segment.
@@ -101,36 +101,29 @@ func (l *landmarks) read(ctx context.Context, p SegmentPart) (err error) {
 
 // join looks at the record that crosses into the segment, and keeps that which crosses out of it.
 func (l *landmarks) join(m *SegmentMap) error {
-	whole := l.tail
-	if whole != nil {
-		whole = append(whole, m.Head...)
+	begun := l.into
+	if begun.TailStart != 0 {
+		begun.addToTail(m.Head)
 	}
-	if len(whole) >= recordHeaderSize && !record(whole).isLookedInto() {
-		whole = nil // no landmark, and perhaps very long
-	}
-	if m.HeadLen > 0 && uint32(len(m.Head)) < m.HeadLen { // the segment lies within the record
-		l.tail = whole
+	if m.headOpen() {
+		l.into = begun
 		return nil
 	}
-	at := l.tailAt
-	l.tail, l.tailAt = nil, m.TailStart
-	if m.TailStart != 0 {
-		l.tail = m.Tail
-	}
-	if len(whole) < recordHeaderSize || uint32(len(whole)) != totalLen(whole) {
+	l.into = Stretch{TailStart: m.TailStart, Tail: m.Tail}
+	if begun.TailStart == 0 || begun.tailLen() != uint64(totalLen(begun.Tail)) {
 		return nil // nothing came in, or its rest was lost in a crash
 	}
-	r := record(whole)
+	r := record(begun.Tail)
 	c := &l.reader.scanner.collector
-	if err := r.verify(c.version, nil); err != nil {
-		return err
+	if err := r.verify(c.version, begun.cut); err != nil {
+		return fmt.Errorf("record at %s: %w", begun.TailStart, err)
 	}
 	before := len(l.found)
-	main, err := c.references(r, len(r))
+	main, err := c.references(r, int(begun.tailLen()))
 	if err != nil {
-		return err
+		return fmt.Errorf("record at %s: %w", begun.TailStart, err)
 	}
-	l.look(r, main, at)
+	l.look(r, main, begun.TailStart)
 	if n := len(l.found); n > before { // it comes before the others of the segment
 		first := l.found[n-1]
 		copy(l.found[1:], l.found[:n-1])

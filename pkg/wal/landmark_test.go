@@ -1,7 +1,13 @@
 package wal
 
 import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -109,4 +115,66 @@ func TestLandmarks(t *testing.T) {
 			}
 		}
 	})
+}
+
+// landmarksOf gives where the landmarks of the written segments are.
+func landmarksOf(t *testing.T, w *walWriter) ([]pg.LSN, error) {
+	t.Helper()
+	var parts []SegmentPart
+	for n := pg.SegNo(1); w.segs[n] != nil; n++ {
+		name := w.g.WALFileName(1, n)
+		parts = append(parts, SegmentPart{Name: name, Start: w.g.SegmentStart(n), End: w.g.SegmentStart(n + 1)})
+	}
+	var found []pg.LSN
+	for m, err := range Landmarks(t.Context(), parts, func(_ context.Context, name string) (io.ReadCloser, error) {
+		_, n, err := w.g.ParseWALFileName(name)
+		return io.NopCloser(bytes.NewReader(w.segs[n])), err
+	}) {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, m.LSN)
+	}
+	return found, nil
+}
+
+// commit writes the end of a transaction with as many subtransactions.
+func (w *walWriter) commit(subxacts int) pg.LSN {
+	main := make([]byte, 8+4, 8+4+4+4*subxacts)
+	main[8] = xactHasSubxacts
+	main = binary.LittleEndian.AppendUint32(main, uint32(subxacts))
+	return w.record(rmgrXact, xactHasInfo, mainData(main[:cap(main)]))
+}
+
+// A record of any length is passed by or found, within a segment and across many, and proved.
+func TestLandmarksByLongRecords(t *testing.T) {
+	t.Parallel()
+	for _, size := range []uint32{1 << 20, 128 << 20} {
+		w := newWAL(t, 17)
+		w.g.WALSegmentSize = size
+		w.pos = w.g.SegmentStart(1)
+		message := w.record(21, 0, mainData(make([]byte, cutFrom)))
+		want := []pg.LSN{w.commit(maxHeld / 4), w.commit(3)}
+		w.switchSegment()
+		if got, err := landmarksOf(t, w); err != nil || !slices.Equal(got, want) {
+			t.Errorf("in segments of %d bytes: %v, %v, want %v", size, got, err, want)
+		}
+		w.segment(message + cutFrom/2)[1000] ^= 1
+		if got, err := landmarksOf(t, w); !errors.Is(err, errChecksum) {
+			t.Errorf("a bit of a message is wrong: %v, %v", got, err)
+		}
+	}
+}
+
+// A transaction's end that crosses out of a segment is found though a lost record ran into that segment.
+func TestLandmarkBehindLostRecord(t *testing.T) {
+	w := newWAL(t, 17)
+	w.touch(1, 1)
+	w.lose(make([]byte, 2<<20), w.g.SegmentStart(2)+4*pg.LSN(w.g.WALBlockSize))
+	w.fillTo(w.g.SegmentStart(3) - 32)
+	want := w.commit(10)
+	w.switchSegment()
+	if got, err := landmarksOf(t, w); err != nil || !slices.Equal(got, []pg.LSN{want}) {
+		t.Errorf("%v, %v, want %s", got, err, want)
+	}
 }

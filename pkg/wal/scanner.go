@@ -15,7 +15,7 @@ import (
 //
 // Memory: the references to blocks, 48 KiB of recent ones, one page, and what the segment has of the longest
 // record that crosses pages: the segment, but no more than maxHeld. WAL in segments of 128 MiB and more
-// can hold more of a record; it has no map.
+// can hold more of a record; it has no map, and is read to its end only if somebody watches.
 type scanner struct {
 	collector
 	Stretch
@@ -244,7 +244,7 @@ func (s *scanner) continuation(p []byte, h *pageHeader) (pos int, err error) {
 			h.remLen, int64(s.openLen)-int64(len(s.open)))
 	}
 	n := min(int(h.remLen), len(p)-pos)
-	if len(s.open)+n > maxHeld {
+	if len(s.open)+n > maxHeld && s.watch == nil {
 		return 0, fmt.Errorf("record that crosses pages: %w", errTooLong)
 	}
 	s.open = append(s.open, p[pos:pos+n]...)
