@@ -8,8 +8,8 @@
 // scan compares the segments in DIR read by `pg_waldump --quiet`, which decodes and
 // checks each record, with maps made of them by 1 and 2 workers. push compares
 // archive-push, map included, with `zstd -3` and fsync of the same segments.
-// range tells what the map of a long range costs when compacted maps are
-// stored. Rounds alternate; each ratio is given as median (minimum–maximum), of
+// range tells what the map of a long range costs, in time and requests of an object
+// storage, without and with compacted maps. Rounds alternate; each ratio is given as median (minimum–maximum), of
 // time and, where both sides are processes, of processor time. generate.sh makes DIR.
 package main
 

@@ -10,8 +10,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/pgincr/pgincr/pkg/pagemap"
 	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/pkg/remote"
 	"github.com/pgincr/pgincr/pkg/remote/s3"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/wal"
@@ -19,7 +22,7 @@ import (
 
 // benchRange builds the map of a long range from the maps of its segments, and
 // again when those of runs are stored too.
-func benchRange(ctx context.Context, args []string) error {
+func benchRange(ctx context.Context, args []string) (err error) {
 	f := flag.NewFlagSet("range", flag.ContinueOnError)
 	segments := f.Int("segments", 10_000, "length of the range")
 	scratch := f.String("dir", os.TempDir(), "where to write")
@@ -43,10 +46,14 @@ func benchRange(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	a := &counted{Archive: c.WAL(repo.Compression{})}
-	if err := storeMaps(ctx, a, g, *segments); err != nil {
+	a := &counted{Archive: c.WAL(repo.Compression{}), used: func() remote.Usage { return remote.Usage{} }}
+	if st, ok := st.(*remote.Store); ok {
+		a.used = st.Usage
+	}
+	if err := storeMaps(ctx, a, g, *segments, *jobs); err != nil {
 		return err
 	}
+	a.reset()
 	first := firstSegment
 	req := wal.MapRequest{
 		SystemIdentifier: 1, Geometry: g, History: pg.History{Timeline: 1}, FromTimeline: 1,
@@ -58,23 +65,22 @@ func benchRange(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	singleReads := a.gets.Swap(0) / int64(*rounds)
+	fmt.Printf("%d segments by their own maps: %s s, %s\n", *segments, spread(single), a.perRound(*rounds))
+	a.reset()
 	begin := time.Now()
 	built, err := wal.BuildMaps(ctx, wal.MapsRequest{SystemIdentifier: 1, Geometry: g, Archive: a, Jobs: *jobs})
 	if err != nil {
 		return err
 	}
-	compacting := time.Since(begin).Seconds()
-	a.gets.Store(0)
+	fmt.Printf("%d maps of runs made in %.1f s, %s\n", built.Runs, time.Since(begin).Seconds(), a.perRound(1))
+	a.reset()
 	for range *rounds {
 		if runs, err = timeBuild(ctx, req, runs); err != nil {
 			return err
 		}
 	}
-	fmt.Printf("%d segments by their own maps: %s s, %d reads\n", *segments, spread(single), singleReads)
-	fmt.Printf("with %d maps of runs: %s s, %d reads; making those took %.1f s\n",
-		built.Runs, spread(runs), a.gets.Load()/int64(*rounds), compacting)
-	return err
+	fmt.Printf("by the maps of runs: %s s, %s\n", spread(runs), a.perRound(*rounds))
+	return nil
 }
 
 // openStore opens an S3 repository, or a directory where there is none.
@@ -88,8 +94,10 @@ func openStore(ctx context.Context, url, dir string) (repo.Store, error) {
 // firstSegment is not aligned to runs, as ranges are not.
 const firstSegment = pg.SegNo(4099)
 
-// storeMaps stores maps as of segments that change 1500 blocks of 50 relations each.
-func storeMaps(ctx context.Context, a wal.Archive, g pg.Geometry, n int) error {
+// storeMaps stores maps as of segments that change 1500 blocks of 50 relations each, jobs at a time.
+func storeMaps(ctx context.Context, a wal.Archive, g pg.Geometry, n, jobs int) error {
+	puts, ctx := errgroup.WithContext(ctx)
+	puts.SetLimit(jobs)
 	rng := rand.New(rand.NewPCG(1, 2))
 	prev := pg.LSN(8)
 	for i := range n {
@@ -112,13 +120,13 @@ func storeMaps(ctx context.Context, a wal.Archive, g pg.Geometry, n int) error {
 		}
 		data, err := m.AppendBinary(nil)
 		if err != nil {
-			return err
+			return errors.Join(err, puts.Wait())
 		}
-		if err := a.PutMap(ctx, wal.MapName(g, 1, firstSegment+pg.SegNo(i), firstSegment+pg.SegNo(i)), data); err != nil {
-			return err
-		}
+		puts.Go(func() error {
+			return a.PutMap(ctx, wal.MapName(g, 1, firstSegment+pg.SegNo(i), firstSegment+pg.SegNo(i)), data)
+		})
 	}
-	return nil
+	return puts.Wait()
 }
 
 // timeBuild adds the seconds that one Build takes.
@@ -130,13 +138,32 @@ func timeBuild(ctx context.Context, req wal.MapRequest, list []float64) ([]float
 	return append(list, time.Since(begin).Seconds()), nil
 }
 
-// counted counts the maps that are read.
+// counted counts the maps that are read, and what was asked of an object storage.
 type counted struct {
 	wal.Archive
-	gets atomic.Int64
+	gets   atomic.Int64
+	used   func() remote.Usage // zero where there is none
+	before remote.Usage        // at the last reset
 }
 
 func (c *counted) GetMap(ctx context.Context, name string) ([]byte, error) {
 	c.gets.Add(1)
 	return c.Archive.GetMap(ctx, name)
+}
+
+func (c *counted) reset() {
+	c.gets.Store(0)
+	c.before = c.used()
+}
+
+// perRound tells what one of n rounds since the last reset took.
+func (c *counted) perRound(n int) string {
+	now, b := c.used(), c.before
+	text := fmt.Sprintf("%d maps read", c.gets.Load()/int64(n))
+	if now.Requests() > 0 {
+		text += fmt.Sprintf(", requests: %d (%d reads, %d looks, %d lists, %d writes)",
+			(now.Requests()-b.Requests())/int64(n), (now.Gets-b.Gets)/int64(n), (now.Stats-b.Stats)/int64(n),
+			(now.Lists-b.Lists)/int64(n), (now.Puts-b.Puts)/int64(n))
+	}
+	return text
 }
