@@ -1,4 +1,3 @@
-// Package pace keeps what many workers do together below a rate.
 package pace
 
 import (
@@ -38,15 +37,5 @@ func (l *Limiter) Wait(ctx context.Context, n int) error {
 	d := l.next.Sub(now)
 	l.next = l.next.Add(time.Duration(float64(n) / float64(l.rate) * float64(time.Second)))
 	l.mu.Unlock()
-	if d <= 0 {
-		return nil
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
+	return Sleep(ctx, d)
 }

@@ -250,7 +250,7 @@ func (c *chooser) awaitSummaries(ctx context.Context) (why string, err error) {
 			return fmt.Sprintf("the server has summarized WAL only up to %s, this backup starts at %s",
 				lsn, c.start), nil
 		}
-		if err := pause(ctx, summaryPause); err != nil {
+		if err := pace.Sleep(ctx, summaryPause); err != nil {
 			return "", err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/server"
 )
@@ -123,23 +124,11 @@ func readControl(ctx context.Context, dir string) (pg.Control, []byte, error) {
 			return control, b, control.Geometry.Verify()
 		}
 		last = fmt.Errorf("%s: %w", name, err)
-		if err := pause(ctx, controlPause); err != nil {
+		if err := pace.Sleep(ctx, controlPause); err != nil {
 			return pg.Control{}, nil, err
 		}
 	}
 	return pg.Control{}, nil, last
-}
-
-// pause waits, or gives the cause why ctx ended.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }
 
 // checkMajor compares PG_VERSION with the server's major version.

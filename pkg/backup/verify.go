@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
@@ -63,7 +64,7 @@ func (w *worker) checksum(ctx context.Context, p part, f *os.File, blk pg.BlockN
 		if attempt == rereads {
 			return fmt.Sprintf("checksum %04X, want %04X", have, want), nil
 		}
-		if err := pause(ctx, wait); err != nil {
+		if err := pace.Sleep(ctx, wait); err != nil {
 			return "", err
 		}
 		wait *= 2

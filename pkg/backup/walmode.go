@@ -8,6 +8,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/wal"
@@ -158,7 +159,7 @@ func awaitSegments(ctx context.Context, archive wal.Archive, segments []string, 
 		if waited >= patience {
 			return segments[0], nil
 		}
-		if err := pause(ctx, archivePause); err != nil {
+		if err := pace.Sleep(ctx, archivePause); err != nil {
 			return "", err
 		}
 		waited += archivePause

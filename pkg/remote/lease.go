@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -42,7 +43,7 @@ func (s *Store) raise(ctx context.Context, name, key, owner string) (*lease, err
 
 // renew stores the flag again, three times in the time of a lease, until ctx ends or the lease was lost.
 func (l *lease) renew(ctx context.Context) error {
-	for sleep(ctx, l.s.lease/3) {
+	for pace.Sleep(ctx, l.s.lease/3) == nil {
 		limit, cancel := context.WithTimeout(ctx, l.s.lease)
 		err := l.renewOnce(limit)
 		cancel()

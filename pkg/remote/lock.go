@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
 
@@ -90,8 +91,8 @@ func (s *Store) alone(ctx context.Context, dir, mine string) (*Object, error) {
 			return &others[0], nil
 		}
 		//nolint:gosec // nothing to guess
-		if !sleep(ctx, lockPause+rand.N(lockPause)) {
-			return nil, context.Cause(ctx)
+		if err := pace.Sleep(ctx, lockPause+rand.N(lockPause)); err != nil {
+			return nil, err
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
+
+	"github.com/pgincr/pgincr/internal/pace"
 )
 
 // Pauses between repetitions: doubled from the first to the longest, each shortened at random by
@@ -40,7 +42,7 @@ func (s *Store) try(ctx context.Context, count *atomic.Int64, request func(conte
 		if last == nil || limit.Err() == nil { // not the one that only says that time is up
 			last = err
 		}
-		if !sleep(limit, s.pauseAfter(tries)) {
+		if pace.Sleep(limit, s.pauseAfter(tries)) != nil {
 			if ctx.Err() != nil {
 				return ended(ctx, last)
 			}
@@ -91,16 +93,4 @@ func isUnreachable(err error) bool {
 func (s *Store) pauseAfter(tries int) time.Duration {
 	d := min(longestPause, s.pause<<min(tries-1, 10))
 	return d - rand.N(d/2) //nolint:gosec // nothing to guess
-}
-
-// sleep waits, or fails when ctx ends before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-t.C:
-		return true
-	}
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/pgincr/pgincr/internal/pace"
 )
 
 // Who reads a backup and who removes one agree by two locks and the manifest:
@@ -109,7 +111,7 @@ func (c *Cluster) usedChain(ctx context.Context, id string, look bool) ([]*Manif
 		if waited >= removalPatience {
 			return nil, fmt.Errorf("backup %s: %w: %s", id, ErrLocked, remover)
 		}
-		if err := pause(ctx, removalPause); err != nil {
+		if err := pace.Sleep(ctx, removalPause); err != nil {
 			return nil, err
 		}
 	}
@@ -137,20 +139,8 @@ func (c *Cluster) AwaitWALRemoval(ctx context.Context) error {
 		if !slices.ContainsFunc(held, func(l HeldLock) bool { return l.Kind == LockRemoving && l.Backup == "" }) {
 			return nil
 		}
-		if err := pause(ctx, removalPause); err != nil {
+		if err := pace.Sleep(ctx, removalPause); err != nil {
 			return err
 		}
-	}
-}
-
-// pause waits, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
 	}
 }
