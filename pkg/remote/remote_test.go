@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -381,13 +382,14 @@ func TestRequestsOfPlanning(t *testing.T) {
 	})
 	requests(4, func() (err error) { // a listing, and each manifest
 		backups, err = cluster.Backups(t.Context())
-		if len(backups) != 2 {
+		if len(backups) != 3 {
 			t.Errorf("%d backups", len(backups))
 		}
 		return err
 	})
 	requests(24, func() error { // locks, and for each backup its manifest, a listing and its index
-		chain, err := cluster.OpenChain(t.Context(), backups[1])
+		incremental := slices.IndexFunc(backups, func(m *repo.Manifest) bool { return m.Parent != "" })
+		chain, err := cluster.OpenChain(t.Context(), backups[incremental])
 		if err != nil {
 			return err
 		}
