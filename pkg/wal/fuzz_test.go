@@ -59,15 +59,26 @@ func FuzzRecord(f *testing.F) {
 	f.Add(uint8(2), uint8(0x21), uint8(3), mainData(le(7, 1663, 5, 7, 3)))
 	f.Add(uint8(4), uint8(0x21), uint8(5), mainData(le(7, 1, 1663)))
 	f.Add(uint8(0), uint8(0x10), uint8(4), mainData(make([]byte, 88)))
-	f.Fuzz(func(_ *testing.T, rmid, info, which uint8, body []byte) {
+	f.Fuzz(func(t *testing.T, rmid, info, which uint8, body []byte) {
 		v := &versions[int(which)%len(versions)]
 		r := record(makeRecord(rmid, info, 8, body))
 		if err := r.verify(v, nil); err != nil {
 			return
 		}
 		c := collector{version: v, pages: pagemap.New()}
-		if err := c.record(r, nil, 64); err != nil {
+		_ = c.record(r, nil, 64) // whether it is one does not matter
+
+		whole, begin := collector{version: v, pages: pagemap.New()}, collector{version: v, pages: pagemap.New()}
+		if _, err := begin.references(r[:recordHeaderSize+len(body)*2/3], len(r)); err != nil {
 			return
+		}
+		if _, err := whole.references(r, len(r)); err != nil {
+			t.Fatalf("its begin is taken, it is not: %v", err)
+		}
+		want, err1 := whole.pages.AppendBinary(nil)
+		got, err2 := begin.pages.AppendBinary(nil)
+		if err1 != nil || err2 != nil || !bytes.Equal(got, want) {
+			t.Fatalf("its begin names other blocks than it does (%v, %v)", err1, err2)
 		}
 	})
 }
