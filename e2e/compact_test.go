@@ -29,6 +29,7 @@ type compacted struct {
 // A chain that was compacted restores, new and in place, to the same files; what was built on it before and what is
 // built on it after, by every source, restores without the old chain.
 func TestCompact(t *testing.T) {
+	t.Parallel()
 	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		s := newSite(t, install)
 		s.pg.Tool("pgbench", "-i", "-s", "2", "-q", "postgres")

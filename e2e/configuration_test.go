@@ -44,6 +44,7 @@ func moveConfiguration(t *testing.T, c *pgtest.Cluster) (etc string) {
 // is compacted from them, in an encrypted cluster as secret as all else, and a server starts from where it is
 // restored to.
 func TestConfigurationElsewhere(t *testing.T) {
+	t.Parallel()
 	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		dir := pgtest.TempDir(t)
 		keyFile, public := newKey(t, filepath.Join(dir, "all.key"))

@@ -14,6 +14,7 @@ import (
 // A cluster restored with one of its databases recovers over the others' stand-ins, whatever WAL did to
 // them; they take no space and can be dropped, and the one that was asked for is whole.
 func TestRestoreDatabase(t *testing.T) {
+	t.Parallel()
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		// Without checksums the all-visible flag is set without a page image.
 		s := newSite(t, install, pgtest.Checksums(false), pgtest.Setting("autovacuum", "off"))

@@ -19,6 +19,7 @@ const secret = "4556-7375-8689-9855 belongs to nobody"
 // incremental backups by every source, and can neither restore nor verify them. With the key that stayed
 // elsewhere they are verified and restored, and the server fetches WAL with it.
 func TestEncryptedByHostKey(t *testing.T) {
+	t.Parallel()
 	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
 		dir := pgtest.TempDir(t)
 		allKey, all := newKey(t, filepath.Join(dir, "all.key"))

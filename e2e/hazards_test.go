@@ -92,6 +92,7 @@ func TestPreparedTransactions(t *testing.T) { eachHazard(t, preparedTransactions
 // eachHazard plays the hazards on every major, with checksums and without.
 func eachHazard(t *testing.T, hazards []hazard) {
 	t.Helper()
+	t.Parallel()
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		for _, checksums := range []bool{true, false} {
 			t.Run(fmt.Sprintf("checksums=%v", checksums), func(t *testing.T) {

@@ -173,6 +173,7 @@ func checkRows(t *testing.T, cl *pgtest.Cluster, table string, want int) {
 // Bad input gets one line with the object and the cause, the exit code of
 // docs/cli.md, and nothing is lost.
 func TestBadInput(t *testing.T) {
+	t.Parallel()
 	install := pgtest.Newest(t)
 	s := newSite(t, install)
 	s.sql(`CREATE TABLE t AS SELECT generate_series(1, 10000) i`)
@@ -292,6 +293,7 @@ func (s *site) refused(o outcome, code int, want ...string) {
 // A repository object that is damaged, missing or of a newer format is named by
 // verify and by restore, and a restore that fails leaves nothing that starts.
 func TestDamagedRepository(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, pgtest.Newest(t))
 	s.sql(`CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 20000) i`)
 	full := s.full()

@@ -43,6 +43,7 @@ func allSources(major int) []string {
 // images would heal the damage that is looked for.
 func runScenario(t *testing.T, sc scenario) {
 	t.Helper()
+	t.Parallel()
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		if install.Major < sc.since {
 			return

@@ -77,6 +77,7 @@ func (s *site) mainForkBlocks(id string) map[block]taken {
 // is in no WAL record, and a record may name a page without moving its LSN (the
 // page was registered, not changed; or the flag was set that needs no LSN).
 func TestSourcesTakeTheSame(t *testing.T) {
+	t.Parallel()
 	pgtest.ForEach(t, func(t *testing.T, install pgtest.Install) {
 		s := newSite(t, install)
 		s.pg.Tool("pgbench", "-i", "-s", "2", "-q", "postgres")
