@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/pgincr/pgincr/pkg/repo"
 )
@@ -28,16 +30,20 @@ type configuration struct {
 	dataDir string // as this process reaches it
 	server  string // as the server calls it
 
-	files []repo.ConfigContent
-	seen  map[string]bool // by path
-	bytes int64
+	files    []repo.ConfigContent
+	warnings []string
+	seen     map[string]bool // by path
+	kept     map[string]bool // by where they lie, to which several paths may lead
+	bytes    int64
+	full     bool
 }
 
-// findConfiguration gives all such files. What cannot be had has a reason; the error is for the session's.
-func findConfiguration(ctx context.Context, s Session, dataDir string) ([]repo.ConfigContent, error) {
+// findConfiguration gives all such files. What cannot be had has a reason, and a warning if not even its name can
+// be kept; the error is for the session's.
+func findConfiguration(ctx context.Context, s Session, dataDir string) (*configuration, error) {
 	c := &configuration{
 		session: s, dataDir: filepath.Clean(dataDir), server: filepath.Clean(s.Info().DataDirectory),
-		seen: map[string]bool{},
+		seen: map[string]bool{}, kept: map[string]bool{},
 	}
 	known, err := s.ConfigFiles(ctx)
 	if err != nil {
@@ -54,54 +60,50 @@ func findConfiguration(ctx context.Context, s Session, dataDir string) ([]repo.C
 		return nil, context.Cause(ctx)
 	}
 	slices.SortStableFunc(c.files, func(a, b repo.ConfigContent) int { return strings.Compare(a.Setting, b.Setting) })
-	return c.files, nil
+	return c, nil
 }
 
 // keepConfiguration puts them into the backup, and warns of those that cannot be there.
 func (r *run) keepConfiguration(ctx context.Context, b *repo.BackupWriter) error {
-	files, err := findConfiguration(ctx, r.s, r.o.DataDir)
+	c, err := findConfiguration(ctx, r.s, r.o.DataDir)
 	if err != nil {
 		return err
 	}
-	for _, f := range files {
+	for _, f := range c.files {
 		if f.Missing != "" {
 			r.warnings.add("%s: configuration (%s) outside the data directory, not part of the backup: %s",
 				f.Path, f.Setting, f.Missing)
 		}
 	}
-	r.m.Configuration, err = b.PutConfiguration(ctx, files)
+	for _, text := range c.warnings {
+		r.warnings.add("%s", text)
+	}
+	r.m.Configuration, err = b.PutConfiguration(ctx, c.files)
 	return err
 }
 
 // follow keeps a file that lies outside, and goes on with what it includes.
 func (c *configuration) follow(ctx context.Context, setting string, in configInclude, depth int) {
 	path := filepath.Clean(in.path)
-	if c.seen[path] || depth > maxConfigDepth || len(c.files) == repo.MaxConfigFiles {
+	if c.full || c.seen[path] || depth > maxConfigDepth {
+		return
+	}
+	if len(c.seen) == repo.MaxConfigFiles {
+		c.full = true
+		c.warnings = append(c.warnings, fmt.Sprintf(
+			"%s: configuration (%s) that is not part of the backup: it has more than %d files", path, setting, len(c.seen)))
 		return
 	}
 	c.seen[path] = true
 	here, place := c.locate(path)
-	outside := place != ""
 	f, err := c.read(ctx, path, here)
 	if errors.Is(err, fs.ErrNotExist) && in.optional {
 		return
 	}
-	about := repo.ConfigFile{Setting: setting, Included: depth > 0, Path: place}
-	f.ConfigFile = about
-	f.Size = int64(len(f.Content))
-	switch room := repo.MaxConfigBytes - c.bytes; {
-	case !outside:
-	case err != nil:
-		f = missingConfig(about, reason(err))
-	case !utf8.ValidString(place):
-		f = missingConfig(about, "its name is not UTF-8")
-	case f.Size > room:
-		f = missingConfig(about, fmt.Sprintf("all together have more than %d bytes", repo.MaxConfigBytes))
-	default:
-		c.bytes += f.Size
-	}
-	if outside {
-		c.files = append(c.files, f)
+	if place != "" && !c.kept[place] {
+		c.kept[place] = true
+		f.ConfigFile = repo.ConfigFile{Setting: setting, Included: depth > 0, Path: place, Size: int64(len(f.Content))}
+		c.keep(f, err)
 	}
 	for _, next := range includes(setting, path, string(f.Content), in.tokens) {
 		for _, each := range c.expand(next) {
@@ -110,8 +112,26 @@ func (c *configuration) follow(ctx context.Context, setting string, in configInc
 	}
 }
 
+// keep adds a file, or that it could not be read.
+func (c *configuration) keep(f repo.ConfigContent, err error) {
+	switch room := repo.MaxConfigBytes - c.bytes; {
+	case err != nil:
+		f = missingConfig(f.ConfigFile, reason(err))
+	case !utf8.ValidString(f.Path):
+		f = missingConfig(f.ConfigFile, "its name is not UTF-8")
+	case f.Size > room:
+		f = missingConfig(f.ConfigFile, fmt.Sprintf("all together have more than %d bytes", repo.MaxConfigBytes))
+	}
+	if err := f.Verify(); err != nil {
+		c.warnings = append(c.warnings, fmt.Sprintf("%v is not part of the backup", err))
+		return
+	}
+	c.bytes += f.Size
+	c.files = append(c.files, f)
+}
+
 func missingConfig(f repo.ConfigFile, why string) repo.ConfigContent {
-	f.Missing = why
+	f.Size, f.Missing = 0, why
 	return repo.ConfigContent{ConfigFile: f}
 }
 
@@ -151,11 +171,7 @@ func (c *configuration) locate(path string) (here, place string) {
 
 // read gives a file as it is on this host or, where that does not work, as the server reads it.
 func (c *configuration) read(ctx context.Context, path, here string) (repo.ConfigContent, error) {
-	var f repo.ConfigContent
-	err := c.verifyServerReads(here)
-	if err == nil {
-		f, err = readConfig(here)
-	}
+	f, err := c.readHere(here)
 	if err == nil || errors.Is(err, errTooLong) {
 		return f, err
 	}
@@ -176,21 +192,22 @@ func (c *configuration) read(ctx context.Context, path, here string) (repo.Confi
 
 var errTooLong = fmt.Errorf("longer than %d bytes", repo.MaxConfigBytes)
 
-// readConfig reads a file of this host.
-func readConfig(path string) (f repo.ConfigContent, err error) {
-	st, err := statPath(path, true)
-	if err != nil {
-		return f, err
-	}
-	if !st.kind.IsRegular() {
-		return f, errors.New("not a regular file")
-	}
-	in, err := os.Open(path)
+// readHere reads a file of this host.
+func (c *configuration) readHere(path string) (f repo.ConfigContent, err error) {
+	in, err := c.open(path)
 	if err != nil {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	f.Mode, f.UID, f.GID, f.ModTime = st.mode, st.uid, st.gid, st.mtime
+	var st unix.Stat_t
+	if err := unix.Fstat(int(in.Fd()), &st); err != nil {
+		return f, err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return f, errNotRegular
+	}
+	f.Mode, f.UID, f.GID = uint32(fs.FileMode(st.Mode).Perm()), st.Uid, st.Gid
+	f.ModTime = time.Unix(st.Mtim.Unix())
 	if f.Content, err = io.ReadAll(io.LimitReader(in, repo.MaxConfigBytes+1)); err != nil {
 		return f, err
 	}
@@ -207,7 +224,12 @@ func (c *configuration) expand(in configInclude) []configInclude {
 		return []configInclude{in}
 	}
 	here, _ := c.locate(in.path)
-	names, err := readNames(here)
+	var names []string
+	d, err := c.open(here)
+	if err == nil {
+		names, err = d.Readdirnames(-1)
+		err = errors.Join(err, d.Close())
+	}
 	if err != nil {
 		return []configInclude{{path: in.path}}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/server"
 )
 
@@ -73,7 +74,7 @@ func configured(t *testing.T, files map[string]string, s *fakeServer) []string {
 		t.Fatal(err)
 	}
 	var got []string
-	for _, f := range found {
+	for _, f := range found.files {
 		rel, err := filepath.Rel(top, f.Path)
 		if err != nil {
 			t.Fatal(err)
@@ -88,6 +89,9 @@ func configured(t *testing.T, files map[string]string, s *fakeServer) []string {
 			t.Errorf("%s: %q", rel, f.Content)
 		}
 		got = append(got, text)
+	}
+	for _, text := range found.warnings {
+		got = append(got, "warning: "+strings.ReplaceAll(text, top, ""))
 	}
 	return got
 }
@@ -165,6 +169,45 @@ func TestConfigurationBehindLink(t *testing.T) {
 	}, s)
 	if d := cmp.Diff([]string{"config_file etc/real.conf"}, got); d != "" {
 		t.Error(d)
+	}
+}
+
+// Nothing that a configuration may say keeps a backup from being made: neither two ways to one file, nor a name that no
+// file can have, nor too many files, which are warned of.
+func TestStrangeConfiguration(t *testing.T) {
+	s := configServer(t, "data/postgresql.conf", "data/pg_hba.conf", "etc/pg_ident.conf")
+	for _, name := range []string{"pg_hba.conf", "a.conf", "b.conf"} {
+		if err := os.Symlink("../etc/shared", filepath.Join(s.info.DataDirectory, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	long := "/" + strings.Repeat("x/", 2100) + "x"
+	got := configured(t, map[string]string{
+		"etc/shared":           "",
+		"data/postgresql.conf": "include 'a.conf'\ninclude 'b.conf'\ninclude '/'\ninclude 'a\x00b'\ninclude '" + long + "'\n",
+		"etc/pg_ident.conf":    "",
+	}, s)
+	want := []string{
+		"config_file etc/shared included", "ident_file etc/pg_ident.conf",
+		`warning: configuration file "/" is not part of the backup`,
+		`warning: configuration file "` + long + `" is not part of the backup`,
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+
+	s = configServer(t, "etc/postgresql.conf", "etc/pg_hba.conf", "etc/pg_ident.conf")
+	files := map[string]string{
+		"etc/postgresql.conf": "include_dir 'conf.d'\n", "etc/pg_hba.conf": "", "etc/pg_ident.conf": "",
+	}
+	for i := range repo.MaxConfigFiles {
+		files[fmt.Sprintf("etc/conf.d/%04d.conf", i)] = ""
+	}
+	got = configured(t, files, s)
+	want = []string{"warning: /etc/conf.d/0999.conf: configuration (config_file) that is not part of the backup: " +
+		"it has more than 1000 files"}
+	if len(got) != repo.MaxConfigFiles+1 || !cmp.Equal(got[repo.MaxConfigFiles:], want) {
+		t.Errorf("%d files: %q", len(got), got[len(got)-1])
 	}
 }
 

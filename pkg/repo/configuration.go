@@ -153,22 +153,33 @@ func verifyConfiguration(list []ConfigFile) error {
 	seen := map[string]bool{}
 	total := int64(0)
 	for _, f := range list {
-		switch f.Setting {
-		case "config_file", "hba_file", "ident_file":
-		default:
-			return fmt.Errorf("configuration file %q of setting %q", f.Path, f.Setting)
+		if err := f.Verify(); err != nil {
+			return err
 		}
-		if !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || f.Path == "/" || strings.ContainsRune(f.Path, 0) ||
-			len(f.Path) > maxConfigPath || seen[f.Path] {
-			return fmt.Errorf("configuration file %q", f.Path)
+		if seen[f.Path] {
+			return fmt.Errorf("configuration file %q twice", f.Path)
 		}
 		seen[f.Path] = true
-		if f.Size < 0 || f.Size > MaxConfigBytes || f.Missing != "" && f.Size != 0 {
-			return fmt.Errorf("configuration file %q of %d bytes", f.Path, f.Size)
-		}
 		if total += f.Size; total > MaxConfigBytes {
 			return fmt.Errorf("configuration of more than %d bytes", int64(MaxConfigBytes))
 		}
+	}
+	return nil
+}
+
+// Verify refuses what no list of a backup has.
+func (f *ConfigFile) Verify() error {
+	switch f.Setting {
+	case "config_file", "hba_file", "ident_file":
+	default:
+		return fmt.Errorf("configuration file %q of setting %q", f.Path, f.Setting)
+	}
+	if !path.IsAbs(f.Path) || path.Clean(f.Path) != f.Path || f.Path == "/" || strings.ContainsRune(f.Path, 0) ||
+		len(f.Path) > maxConfigPath {
+		return fmt.Errorf("configuration file %q", f.Path)
+	}
+	if f.Size < 0 || f.Size > MaxConfigBytes || f.Missing != "" && f.Size != 0 {
+		return fmt.Errorf("configuration file %q of %d bytes", f.Path, f.Size)
 	}
 	return nil
 }
