@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pgincr/pgincr/internal/durable"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
@@ -70,7 +72,11 @@ func (r *run) planConfiguration(ctx context.Context) error {
 		if err := r.plan.layout.verifyOutside(to); err != nil {
 			return err
 		}
-		if _, err := sameContent(to, f.Content); err != nil {
+		there, err := sameContent(to, f.Content)
+		if err == nil && !there {
+			err = verifyCreates(to)
+		}
+		if err != nil {
 			return err
 		}
 		c.to[i] = to
@@ -86,6 +92,27 @@ func (l *layout) verifyOutside(file string) error {
 		if inside(resolved, withoutLinks(p.dir)) {
 			return &TargetError{Dir: file, Problem: Overlaps, Detail: p.dir}
 		}
+	}
+	return nil
+}
+
+// verifyCreates refuses a file that cannot be made, since the nearest directory above it that there is cannot be
+// written.
+func verifyCreates(file string) error {
+	dir := filepath.Dir(file)
+	st, err := os.Stat(dir)
+	for errors.Is(err, fs.ErrNotExist) && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		st, err = os.Stat(dir)
+	}
+	if err != nil {
+		return err
+	}
+	if err = unix.Access(dir, unix.W_OK|unix.X_OK); !st.IsDir() {
+		err = unix.ENOTDIR
+	}
+	if err != nil {
+		return &fs.PathError{Op: "create " + filepath.Base(file), Path: dir, Err: err}
 	}
 	return nil
 }
@@ -120,33 +147,32 @@ func (c *configuration) write() error {
 	return nil
 }
 
+// writeFile writes one. What is there already stays as it is, with its owner and mode.
 func (c *configuration) writeFile(to string, f repo.ConfigContent) error {
-	there, err := sameContent(to, f.Content)
+	if there, err := sameContent(to, f.Content); there || err != nil {
+		return err
+	}
+	if err := durable.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
+	out, err := durable.Create(to, 0o600)
 	if err != nil {
 		return err
 	}
-	if !there {
-		if err := durable.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
-		}
-		out, err := durable.Create(to, 0o600)
-		if err != nil {
-			return err
-		}
-		if _, err := out.Write(f.Content); err != nil {
-			return errors.Join(err, out.Abort())
-		}
-		if err := out.Commit(); err != nil {
-			return err
-		}
+	if _, err := out.Write(f.Content); err != nil {
+		return errors.Join(err, out.Abort())
+	}
+	err = out.Commit()
+	if !errors.Is(err, fs.ErrExist) { // else it is another's
 		c.made = append(c.made, to)
+	}
+	if err != nil {
+		return err
 	}
 	if privileged() {
 		if err := os.Chown(to, int(f.UID), int(f.GID)); err != nil {
 			return err
 		}
-	} else if there {
-		return nil // it may be another's
 	}
 	return errors.Join(os.Chmod(to, fs.FileMode(f.Mode)), os.Chtimes(to, f.ModTime, f.ModTime))
 }

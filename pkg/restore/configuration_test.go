@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pgincr/pgincr/internal/pgtest"
 	"github.com/pgincr/pgincr/pkg/repo"
 )
@@ -106,6 +108,9 @@ func TestRestoreConfiguration(t *testing.T) {
 	if _, err = run(again); err != nil {
 		t.Fatal(err)
 	}
+	if st, err := os.Stat(hba); err != nil || st.Mode() != 0o600 {
+		t.Errorf("what was there already: %v, %v", st, err)
+	}
 	must(t, os.Chmod(hba, 0o640), compareConfig(etc, fb.config))
 
 	must(t, os.WriteFile(hba, []byte("local all all trust\n"), 0o600))
@@ -131,8 +136,35 @@ func TestRestoreConfiguration(t *testing.T) {
 	must(t, os.MkdirAll(filepath.Join(blocked.ConfigDir, "etc/postgresql/15/main"), 0o755),
 		os.WriteFile(filepath.Join(blocked.ConfigDir, "etc/postgresql/15/main/conf.d"), nil, 0o600))
 	_, err = run(blocked)
-	if err == nil {
-		t.Error("a file where a directory belongs is no trouble")
+	var u *UnfinishedError
+	if !errors.Is(err, unix.ENOTDIR) || errors.As(err, &u) {
+		t.Errorf("a file where a directory belongs: %v", err)
 	}
 	verifyGone(t, blocked.Target, filepath.Join(blocked.ConfigDir, "etc/postgresql/15/main/postgresql.conf"))
+}
+
+// A restore that fails while it writes configuration removes what it wrote of it, and leaves what was there as it was.
+func TestConfigurationHalfWritten(t *testing.T) {
+	fb := newFab(t, nil)
+	fb.config = fabConfig()
+	last := fb.config[2]
+	last.Path += "/below-a-file"
+	fb.config = append(fb.config, last)
+	fb.add(model{"PG_VERSION": {mode: 0o600, mtime: time.Unix(7, 0).UTC(), data: []byte("15\n")}})
+	top := pgtest.TempDir(t)
+	etc := filepath.Join(top, "etc")
+	there := filepath.Join(etc, fb.config[1].Path)
+	must(t, os.MkdirAll(filepath.Dir(there), 0o755), os.WriteFile(there, fb.config[1].Content, 0o600))
+	_, err := Run(t.Context(), fb.cluster, fb.parent, Options{
+		Target: filepath.Join(top, "data"), Jobs: 2, ConfigDir: etc,
+		TablespaceMap: map[string]string{fb.space: filepath.Join(top, "space")},
+	})
+	var u *UnfinishedError
+	if !errors.As(err, &u) || !u.Removed || !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("a file below a file: %v", err)
+	}
+	if st, err := os.Stat(there); err != nil || st.Mode() != 0o600 {
+		t.Errorf("what was there: %v, %v", st, err)
+	}
+	verifyGone(t, filepath.Join(top, "data"), filepath.Join(etc, fb.config[0].Path), filepath.Join(etc, fb.config[2].Path))
 }

@@ -360,7 +360,7 @@ func (r *run) unfinished(err error) error {
 		return u
 	}
 	if rerr := r.tree.remove(); rerr != nil {
-		u.Err = errors.Join(err, rerr)
+		u.Err = errors.Join(u.Err, rerr)
 		return u
 	}
 	u.Removed = true
