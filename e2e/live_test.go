@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pgincr/pgincr/internal/pgtest"
+	"github.com/pgincr/pgincr/pkg/restore"
 )
 
 // load runs pgbench against a server until it is told to stop, again and again where the server goes away.
@@ -111,7 +110,17 @@ func TestLiveWAL(t *testing.T) {
 // noGapAndNothingTwice judges the archived WAL since a backup.
 func (s *site) noGapAndNothingTwice(since backup) {
 	s.t.Helper()
-	s.ok("list", "--windows")
+	found := decode[struct {
+		Windows []restore.Window
+		Gaps    []restore.Gap
+	}](s.t, s.ok("list", "--windows", "--json").stdout)
+	if len(found.Gaps) > 0 {
+		s.t.Errorf("gaps: %+v", found.Gaps)
+	}
+	if n := len(found.Windows); n == 0 || found.Windows[n-1].Backup != since.ID || found.Windows[n-1].Timeline != 2 ||
+		found.Windows[n-1].Missing != "" {
+		s.t.Errorf("no window from %s to the end of timeline 2: %+v", since.ID, found.Windows)
+	}
 	if o := s.ok("pagemap", "build", "--json"); !strings.Contains(o.stdout, `"made": 0`) ||
 		strings.Contains(o.stdout, `"segments": 0`) {
 		s.t.Errorf("maps were lacking: %s", o.stdout)
@@ -122,22 +131,25 @@ func (s *site) noGapAndNothingTwice(since backup) {
 	if err != nil || len(timelines) != 2 {
 		s.t.Fatalf("timelines %v, %v", timelines, err)
 	}
-	segment := regexp.MustCompile(`^([0-9A-F]{24})(\.\w+)*$`)
-	seen := map[string]string{}
+	seen := map[string]bool{}
 	for _, dir := range timelines {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			s.t.Fatal(err)
 		}
 		for _, e := range entries {
-			m := segment.FindStringSubmatch(e.Name())
-			if m == nil || slices.Contains([]string{".map", ".backup", ".partial"}, m[2]) {
-				continue
+			if len(e.Name()) == 24 { // else it is a .partial or .backup file
+				seen[e.Name()] = true
 			}
-			if other := seen[m[1]]; other != "" {
-				s.t.Errorf("%s is there twice: %s and %s", m[1], other, e.Name())
-			}
-			seen[m[1]] = e.Name()
+		}
+	}
+	parts, err := filepath.Glob(filepath.Join(s.repo, "main", "parts", "*", "*"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, part := range parts {
+		if name, _, _ := strings.Cut(filepath.Base(part), "."); seen[name] {
+			s.t.Errorf("%s is there twice: as %s, too", name, part)
 		}
 	}
 	if len(seen) < 12 {
