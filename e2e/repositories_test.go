@@ -102,6 +102,11 @@ func TestTwoRepositories(t *testing.T) {
 	if o := s.run("archive-get", "00000002.history", filepath.Join(pgtest.TempDir(t), "f")); o.code != 200 {
 		t.Errorf("archive-get of what a lost repository may have had: exit %d\n%s", o.code, o.stderr)
 	}
+	segment := filepath.Join(pgtest.TempDir(t), "segment")
+	s.ok("archive-get", "000000010000000000000001", segment) // of many parts, from the one that is left
+	if info, err := os.Stat(segment); err != nil || info.Size() != 16<<20 {
+		t.Errorf("the first segment: %v, %v", info, err)
+	}
 	left := &site{t: t, repo: bucket.url, pg: s.pg}
 	got = s.open(left.restore(inc.Repositories[1].Result.ID))
 	pgtest.CompareTables(t, want, got.TableSums())

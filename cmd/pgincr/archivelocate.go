@@ -25,22 +25,23 @@ type located struct {
 func (l located) absent() bool { return l.cluster != nil && errors.Is(l.err, fs.ErrNotExist) }
 
 // locate looks for a WAL file in repositories. have is the first that says it has it. Without one, all of them lack it,
-// or err says why that cannot be told.
+// or err says why that cannot be told. What is opened reads by ctx (see remote.NewStore), which therefore ends nothing
+// here: who is not waited for any longer ends with the command.
 func (p *program) locate(
 	ctx context.Context, repos []string, name string,
 ) (have *located, all []*repo.Cluster, err error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
 	answers := make(chan located, len(repos))
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for asked, answered := 0, 0; answered < len(repos); {
 		select {
+		case <-ctx.Done():
+			return nil, nil, context.Cause(ctx)
 		case <-next.C:
 			if asked == len(repos) {
 				continue
 			}
-			// Not waited for: a mount that hangs does not end with ctx, but with this process.
+			// Not waited for: a mount that hangs does not end even with ctx, but with this process.
 			go func(url string) { answers <- p.ask(ctx, url, name) }(repos[asked])
 			asked++
 			next.Reset(hedge)
