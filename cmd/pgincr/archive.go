@@ -80,6 +80,7 @@ func (c *archivePushCommand) pushBacklog(
 	b := wal.Backlog{
 		Archive: archive, Jobs: p.common.jobs(), Max: c.Backlog, Patience: backlogPatience,
 		Verify: func(path string) error { return verifyOwner(cluster, path) },
+		Far:    len(p.common.Repos) > 1,
 	}
 	switch r := b.Push(ctx, c.Path); {
 	case r.Err != nil && ctx.Err() == nil:

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sort"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +31,10 @@ type Backlog struct {
 	Max      int           // files, counted from the oldest that waits
 	Patience time.Duration // no push is begun after it; one that runs is given as long again
 	Verify   func(path string) error
+
+	// Far is for a server that may ask for one file for long, because another archive does not take it: where the
+	// first Max files are stored, those that follow them are looked at.
+	Far bool
 }
 
 // BacklogResult tells what became of a backlog.
@@ -57,13 +62,38 @@ func (b *Backlog) Push(ctx context.Context, path string) BacklogResult {
 	ahead := names[:min(len(names), b.Max)]
 	ctx, cancel := context.WithTimeout(ctx, 2*b.Patience)
 	defer cancel()
+	few := func(lacking []string) bool { return 2*len(lacking) < len(ahead) && len(ahead) < len(names) }
 	lacking, err := b.lacking(ctx, ahead)
-	if err != nil || (2*len(lacking) < len(ahead) && len(ahead) < len(names)) {
+	if err == nil && b.Far && few(lacking) {
+		lacking, err = b.furtherLacking(ctx, names, lacking)
+	}
+	if err != nil || few(lacking) {
 		res.Err = err
 		return res
 	}
 	b.pushAll(ctx, dir, lacking, &res)
 	return res
+}
+
+// furtherLacking gives those that the archive lacks of the Max files which begin with the first that it lacks. lacking
+// are those among the first Max files. Behind these, what it has lies before what it lacks, as a rule, so that
+// a few requests find where that begins.
+func (b *Backlog) furtherLacking(ctx context.Context, names, lacking []string) ([]string, error) {
+	if len(lacking) > 0 {
+		names = names[slices.Index(names, lacking[0]):]
+	} else {
+		var failed error
+		names = names[b.Max:]
+		names = names[sort.Search(len(names), func(i int) bool {
+			has, err := b.Archive.Has(ctx, names[i])
+			failed = cmp.Or(failed, err)
+			return !has
+		}):]
+		if failed != nil {
+			return nil, failed
+		}
+	}
+	return b.lacking(ctx, names[:min(len(names), b.Max)])
 }
 
 // lacking gives the files that the archive has not.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -81,6 +82,49 @@ func TestBacklog(t *testing.T) {
 	if err != nil || len(marks) != 20 {
 		t.Errorf("%d marks (%v)", len(marks), err)
 	}
+}
+
+// While the server asks for one file again and again, all that waits behind it is stored but for less than half of Max,
+// also after a push that ended early.
+func TestBacklogFar(t *testing.T) {
+	names := segmentNames(42)
+	dir := walDirectory(t, []byte("x"), names...)
+	a := newDirArchive(t.TempDir())
+	b := backlogOf(a)
+	b.Far = true
+	for _, name := range names[1:6] { // three of the first eight are lacking
+		if err := a.Put(t.Context(), name, strings.NewReader("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for call, want := range []int{8, 8, 8, 8, 4, 0} {
+		res := b.Push(t.Context(), filepath.Join(dir, names[0]))
+		if res.Pushed != want || res.Err != nil {
+			t.Errorf("call %d: %+v, want %d pushed", call, res, want)
+		}
+	}
+	if got := storedNames(t, a); !slices.Equal(got, names[1:]) {
+		t.Errorf("stored %v", got)
+	}
+	b.Archive = silentArchive{a, names[9]}
+	if res := b.Push(t.Context(), filepath.Join(dir, names[0])); !errors.Is(res.Err, errSilent) {
+		t.Errorf("an archive that does not answer: %+v", res)
+	}
+}
+
+var errSilent = errors.New("no answer")
+
+// silentArchive does not say whether it has a file behind others.
+type silentArchive struct {
+	*dirArchive
+	from string
+}
+
+func (a silentArchive) Has(ctx context.Context, name string) (bool, error) {
+	if name >= a.from {
+		return false, errSilent
+	}
+	return a.dirArchive.Has(ctx, name)
 }
 
 // Who pushes a file that the server does not wait for pushes nothing else; neither does one
