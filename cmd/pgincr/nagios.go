@@ -30,7 +30,7 @@ func (p *program) printNagios(d *checkDocument) error {
 	for _, f := range d.Checks {
 		counts[f.Status]++
 		for _, m := range f.Metrics {
-			data = append(data, nagiosMetric(m, f.Status))
+			data = append(data, nagiosMetric(f, m))
 		}
 	}
 	for _, s := range []check.Status{check.Critical, check.Warning} {
@@ -48,13 +48,18 @@ func (p *program) printNagios(d *checkDocument) error {
 	return p.printf("PGINCR %s - %s: %s | %s\n", status, d.Cluster, text, strings.Join(data, " "))
 }
 
-// nagiosMetric is one number: name=value[unit];warning;critical. A limit is that of the state which it leads to.
-func nagiosMetric(m check.Metric, s check.Status) string {
+// nagiosMetric is one number: name=value[unit];warning;critical. A limit is that of the state which it leads to. Where
+// there are several repositories, each has its own: monitoring takes the same name twice for the same number.
+func nagiosMetric(f check.Finding, m check.Metric) string {
 	number := func(v float64) string { return strconv.FormatFloat(math.Round(v*1000)/1000, 'f', -1, 64) }
-	text := m.Name + "=" + number(m.Value) + m.Unit
+	name := m.Name
+	if f.Repo != "" {
+		name = "'" + strings.NewReplacer("'", "_", "=", "_", "|", "_").Replace(name+" "+f.Repo) + "'"
+	}
+	text := name + "=" + number(m.Value) + m.Unit
 	switch {
 	case m.Limit == 0:
-	case s == check.Warning:
+	case f.Status == check.Warning:
 		text += ";" + number(m.Limit)
 	default:
 		text += ";;" + number(m.Limit)
