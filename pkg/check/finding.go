@@ -94,5 +94,8 @@ func ageText(d time.Duration) string {
 	case d >= 2*time.Hour:
 		return fmt.Sprintf("%.1f hours", d.Hours())
 	}
+	if 0 < d && d < time.Second {
+		return d.Round(time.Millisecond).String() // a limit, perhaps, which is not 0
+	}
 	return d.Round(time.Second).String()
 }
