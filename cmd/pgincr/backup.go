@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -57,7 +56,7 @@ func (c *backupCommand) Run(ctx context.Context, p *program) (err error) {
 	if err != nil {
 		return &usageError{err: err, command: "pgincr backup"}
 	}
-	if len(p.common.Repos) > 1 && !slices.Contains([]string{"", "latest", "latest-full"}, c.Parent) {
+	if len(p.common.Repos) > 1 && named(c.Parent) {
 		return &usageError{
 			err:  fmt.Errorf("--parent %s: is in one repository, and the backup goes to %d", c.Parent, len(p.common.Repos)),
 			hint: "give one --repo at a time, or latest or latest-full, which mean the backups of each",
@@ -97,11 +96,11 @@ func (c *backupCommand) Run(ctx context.Context, p *program) (err error) {
 }
 
 // awaitNewID waits until a backup that begins has another id than the one that was taken before, in another
-// repository: a second at most.
+// repository: a second at most. Where the clock went back meanwhile it has.
 func (p *program) awaitNewID(ctx context.Context) error {
 	for {
 		wait := p.began.Add(time.Second).Sub(p.clock())
-		if wait <= 0 {
+		if wait <= 0 || wait > time.Second {
 			return nil
 		}
 		select {

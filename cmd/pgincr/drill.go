@@ -59,6 +59,9 @@ func (c *drillCommand) Validate(*kong.Context) error {
 
 // Run implements the command.
 func (c *drillCommand) Run(ctx context.Context, p *program) (err error) {
+	if len(p.common.Repos) > 1 && c.Keep && c.Scratch != "" {
+		return &usageError{err: errors.New("--keep, --scratch: one directory is for one repository"), command: "pgincr drill"}
+	}
 	settings, err := c.settings()
 	if err != nil {
 		return err

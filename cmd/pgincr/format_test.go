@@ -43,16 +43,30 @@ func TestShellQuote(t *testing.T) {
 	}
 }
 
+// Two services may have buckets of one name. Directories may have any name.
+func TestRepoName(t *testing.T) {
+	for url, want := range map[string]string{
+		"s3://b/p?region=r&endpoint=https://x": "s3://b/p?endpoint=https://x",
+		"azblob://c/p?account=a&timeout=1s":    "azblob://c/p?account=a",
+		"s3://b/p?secret=x":                    "s3://b/p",
+		"/a?b":                                 "/a?b",
+	} {
+		if got := repoName(url); got != want {
+			t.Errorf("%s: %s, want %s", url, got, want)
+		}
+	}
+}
+
 // restore_command survives both readers: PostgreSQL's placeholders, then the shell.
 func TestWALRestoreCommand(t *testing.T) {
 	c := &commonFlags{Repo: "/b p/100%f", Cluster: "main", Config: "/etc/pg incr.yaml"}
-	got := walRestoreCommand("/opt/it's/pgincr", c, c.absoluteRepos()...)
+	got := walRestoreCommand("/opt/it's/pgincr", c, c.reposToReadFrom()...)
 	want := `'/opt/it'\''s/pgincr' archive-get --repo '/b p/100%%f' --cluster main --config '/etc/pg incr.yaml' %f "%p"`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
 	c = &commonFlags{Repo: "file:///x", Repos: []string{"rel", "file:///x"}, Cluster: "c"}
-	got = walRestoreCommand("/p", c, c.absoluteRepos()...)
+	got = walRestoreCommand("/p", c, c.reposToReadFrom()...)
 	if !strings.HasPrefix(got, "/p archive-get --repo file:///x --repo /") || strings.Count(got, "--repo") != 2 {
 		t.Errorf("depends on the working directory, changes a URL or the order: %s", got)
 	}

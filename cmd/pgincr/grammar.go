@@ -109,9 +109,21 @@ func (c *commonFlags) verifySeveral(command *kong.Node) error {
 	return nil
 }
 
-// repoName is a repository's URL without options and secrets.
+// repoName is a repository's URL without secrets, and of its options only those that say where it is.
 func repoName(url string) string {
-	name, _, _ := strings.Cut(withoutSecrets(url), "?")
+	name, options, ok := strings.Cut(withoutSecrets(url), "?")
+	if !ok || !strings.Contains(url, "://") {
+		return withoutSecrets(url)
+	}
+	var where []string
+	for option := range strings.SplitSeq(options, "&") {
+		if key, _, _ := strings.Cut(option, "="); key == "endpoint" || key == "account" {
+			where = append(where, option)
+		}
+	}
+	if len(where) > 0 {
+		name += "?" + strings.Join(where, "&")
+	}
 	return name
 }
 
@@ -123,15 +135,20 @@ func (c *commonFlags) label(url string) string {
 	return repoName(url)
 }
 
-// absoluteRepos gives the repositories, the one that is worked in first.
+// absoluteRepos gives the repositories in the order given.
 func (c *commonFlags) absoluteRepos() []string {
-	urls := []string{absoluteRepo(c.Repo)}
-	for _, url := range c.Repos {
-		if url != c.Repo {
-			urls = append(urls, absoluteRepo(url))
-		}
+	urls := make([]string, len(c.Repos))
+	for i, url := range c.Repos {
+		urls[i] = absoluteRepo(url)
 	}
 	return urls
+}
+
+// reposToReadFrom gives them, the one that is worked in first.
+func (c *commonFlags) reposToReadFrom() []string {
+	urls := c.absoluteRepos()
+	this := absoluteRepo(c.Repo)
+	return append([]string{this}, slices.DeleteFunc(urls, func(url string) bool { return url == this })...)
 }
 
 // jobs gives the number of workers.

@@ -140,7 +140,7 @@ func (c *restoreCommand) Run(ctx context.Context, p *program) error {
 		TablespaceRoot:      c.TablespaceRoot,
 		WALDir:              c.WALDir,
 		ConfigDir:           c.ConfigTo,
-		RestoreCommand:      walRestoreCommand(executable, p.common, p.common.absoluteRepos()...),
+		RestoreCommand:      walRestoreCommand(executable, p.common, p.common.reposToReadFrom()...),
 		TargetOptions:       target,
 		Databases:           c.Database,
 		Standby:             c.Standby,

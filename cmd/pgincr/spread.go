@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -32,7 +33,6 @@ func (*backupCommand) spread() spread        { return inEvery }
 func (*archivePushCommand) spread() spread   { return inEvery }
 func (*listCommand) spread() spread          { return inEvery }
 func (*expireCommand) spread() spread        { return inEvery }
-func (*drillCommand) spread() spread         { return inEvery }
 func (*pagemapBuildCommand) spread() spread  { return inEvery }
 func (*keyListCommand) spread() spread       { return inEvery }
 func (*keyAddCommand) spread() spread        { return inEvery }
@@ -46,12 +46,20 @@ func (*mountCommand) spread() spread       { return inAny }
 func (*reportCommand) spread() spread      { return inAny }
 func (*pagemapShowCommand) spread() spread { return inAny }
 
-// A backup that is named lies in one of them.
-func (c *verifyCommand) spread() spread {
-	if len(c.Backups) > 0 {
+func (c *verifyCommand) spread() spread { return spreadOver(c.Backups...) }
+func (c *drillCommand) spread() spread  { return spreadOver(c.Backup) }
+
+// spreadOver is for what would be done in each, but for a backup that is named, which lies in one.
+func spreadOver(backups ...string) spread {
+	if slices.ContainsFunc(backups, named) {
 		return inAny
 	}
 	return inEvery
+}
+
+// named says whether a backup is given by its id: latest and latest-full mean those of each repository.
+func named(backup string) bool {
+	return !slices.Contains([]string{"", "latest", "latest-full"}, backup)
 }
 
 func (*checkCommand) spread() spread      { return inAll }
@@ -87,23 +95,27 @@ type part struct {
 	err      error
 }
 
-// runInEvery runs the command in each repository. The error tells of all in which it failed.
+// runInEvery runs the command in each repository. The error tells of all in which it failed, and of those
+// that an interruption left out: archive-push must not end well before all have the file.
 func (p *program) runInEvery(ctx context.Context, parsed *kong.Context) error {
-	stdout := p.stdout
-	parts := make([]part, 0, len(p.common.Repos))
-	for _, url := range p.common.Repos {
-		var document json.RawMessage
-		p.common.Repo, p.document = url, &document
-		p.stdout = &headed{w: stdout, head: "repository " + repoName(url) + "\n"}
-		err := parsed.Run(p)
-		parts = append(parts, part{repo: url, document: document, err: err})
-		p.document, p.stdout = nil, stdout
-		if ctx.Err() != nil {
-			break
+	parts := make([]part, len(p.common.Repos))
+	for i, url := range p.common.Repos {
+		parts[i].repo = url
+		if parts[i].err = context.Cause(ctx); parts[i].err == nil {
+			p.runPart(parsed, &parts[i])
 		}
 	}
 	err := p.printParts(parts)
 	return errors.Join(err, partsFailed(parts))
+}
+
+// runPart runs the command in one of several repositories.
+func (p *program) runPart(parsed *kong.Context, pt *part) {
+	stdout := p.stdout
+	defer func() { p.document, p.stdout = nil, stdout }()
+	p.common.Repo, p.document = pt.repo, &pt.document
+	p.stdout = &headed{w: stdout, head: "repository " + repoName(pt.repo) + "\n"}
+	pt.err = parsed.Run(p)
 }
 
 // runInAny runs the command in one repository after the other until it does not fail because of the repository.
@@ -166,8 +178,13 @@ func partsFailed(parts []part) error {
 
 func (e *partsError) Error() string {
 	texts := make([]string, len(e.failed))
+	same := true // of the server, say, or the command line
 	for i, pt := range e.failed {
 		texts[i] = repoName(pt.repo) + ": " + oneLine(pt.err.Error())
+		same = same && pt.err.Error() == e.failed[0].err.Error()
+	}
+	if same && len(e.failed) == e.of {
+		texts = []string{oneLine(e.failed[0].err.Error())}
 	}
 	return fmt.Sprintf("%d of %d repositories: %s", len(e.failed), e.of, strings.Join(texts, "; "))
 }
