@@ -94,6 +94,12 @@ func verifyStopped(dir string) error {
 	if pid < 0 { // a single-user server writes its number so
 		pid = -pid
 	}
+	if pid == 1 { // a container's, whose processes are seen from its inside alone; that number is always taken
+		return &TargetError{
+			Dir: dir, Problem: ServerRunning,
+			Detail: "process 1 of a container in postmaster.pid; if that is stopped, remove the file",
+		}
+	}
 	if !alive(pid) || worksElsewhere(pid, dir) {
 		return nil
 	}

@@ -59,6 +59,10 @@ func TestVerifyStopped(t *testing.T) {
 	if refused() {
 		t.Error("refused without postmaster.pid")
 	}
+	write("1\n/somewhere\n")
+	if !refused() {
+		t.Error("accepted for the first process of a container, which cannot be seen from here")
+	}
 	write(fmt.Sprintf("%d\n/somewhere\n", os.Getpid()))
 	if refused() {
 		t.Error("refused for a process that works elsewhere")
