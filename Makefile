@@ -65,10 +65,10 @@ demo: build servers ## the main job, command by command, on a throwaway cluster
 docs: ## what is generated from the program's own description of itself
 	go generate ./...
 
-snapshot: ## release archives and packages of the working tree, in dist/
+snapshot: ## release archives, packages and container images of the working tree, in dist/
 	go run github.com/goreleaser/goreleaser/v2@v2.15.1 release --snapshot --clean
 
-packages: ## the Debian package, built, installed in a clean Debian and used (root)
+packages: ## the Debian package and the container image, built and used in a clean Debian (root)
 	tools/packages/test.sh
 
 clean: ## what make has built
