@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Tries the Debian package as its user would: in a clean Debian 12, made here with
+# Tries what is released as its user would. The Debian package: in a clean Debian 12, made here with
 # debootstrap, installs it with Debian's PostgreSQL, backs up a cluster by the
-# packaged configuration, loses the data directory, restores it, and compares.
+# packaged configuration, loses the data directory, restores it, and compares: session.sh, under
+# a systemd of its own, so that the units run as they will. The container image, before that: container.sh.
 #
-# usage: test.sh [PACKAGE.deb]      (default: one that goreleaser builds, in dist/)
+# usage: test.sh [PACKAGE.deb IMAGE.oci.tar]      (default: those that goreleaser builds, in dist/)
 #
-# Needs root (chroot) and apt. Everything is under one temporary directory, which goes.
+# Needs root (chroot, systemd-nspawn) and apt. Everything is under one temporary directory, which goes.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly goreleaser=github.com/goreleaser/goreleaser/v2@v2.15.1
@@ -15,15 +16,21 @@ die() { printf 'packages: %s\n' "$*" >&2; exit 1; }
 ((EUID == 0)) || die "needs root, for a chroot"
 
 deb=${1:-}
+image=${2:-}
 if [[ -z $deb ]]; then
   go run "$goreleaser" release --snapshot --clean
   deb=$(ls dist/*_linux_"$(dpkg --print-architecture)".deb)
+  image=$(ls dist/*_linux_"$(dpkg --print-architecture)".oci.tar)
 fi
 [[ -f $deb ]] || die "$deb: no such package"
+[[ -f $image ]] || die "$image: no such image"
 
-if ! command -v debootstrap >/dev/null; then
+missing=()
+command -v debootstrap >/dev/null || missing+=(debootstrap)
+command -v systemd-nspawn >/dev/null || missing+=(systemd-container)
+if ((${#missing[@]})); then
   apt-get -qq update
-  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends debootstrap >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
 root=$(mktemp -d "${TMPDIR:-/tmp}/pgincr-packages-XXXXXX")
@@ -57,15 +64,45 @@ mount -t proc proc "$root/proc"
 printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d" # no service starts by itself
 chmod +x "$root/usr/sbin/policy-rc.d"
 cp "$deb" "$root/pgincr.deb"
-cp tools/packages/session.sh "$root/session.sh"
 
-say "PostgreSQL and the package"
-chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 sh -ec '
+# inside COMMAND: in that Debian; what it says is shown if it fails.
+inside() {
+  chroot "$root" env DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 sh -ec "$1" >"$root/install.log" 2>&1 ||
+    { tail -n 30 "$root/install.log" >&2; die "installation failed"; }
+}
+
+say "PostgreSQL, whose user has the number that it has in the official image, as the container's test wants"
+inside '
+  groupadd --system --gid 999 postgres
+  useradd --system --uid 999 --gid postgres --home-dir /var/lib/postgresql --shell /bin/bash postgres
   apt-get -qq update
-  apt-get -qq install -y --no-install-recommends postgresql-15
-  apt-get -qq install -y --no-install-recommends /pgincr.deb
-' >"$root/install.log" 2>&1 || { tail -n 30 "$root/install.log" >&2; die "installation failed"; }
-chroot "$root" env LC_ALL=C.UTF-8 bash /session.sh
+  apt-get -qq install -y --no-install-recommends postgresql-15 systemd systemd-sysv dbus
+'
+tools/packages/container.sh "$image" "$root"
+
+say "the package"
+inside 'apt-get -qq install -y --no-install-recommends /pgincr.deb'
+
+say "it is booted, with a network of its own"
+cp tools/packages/session.sh "$root/session.sh"
+cat >"$root/etc/systemd/system/session.service" <<'UNIT'
+[Service]
+Type=oneshot
+Environment=LC_ALL=C.UTF-8
+ExecStart=/bin/bash /session.sh
+ExecStopPost=/bin/sh -c 'echo "$EXIT_STATUS" >/session.status'
+ExecStopPost=systemctl --no-block poweroff
+StandardOutput=file:/session.log
+StandardError=inherit
+UNIT
+mkdir -p "$root/etc/systemd/system/multi-user.target.wants"
+ln -s ../session.service "$root/etc/systemd/system/multi-user.target.wants/"
+umount "$root/proc"
+timeout 600 systemd-nspawn --quiet --directory "$root" --register=no --keep-unit --private-network \
+  --link-journal=no --resolv-conf=off --timezone=off --boot >"$root/console.log" 2>&1 </dev/null || true
+mount -t proc proc "$root/proc"
+cat "$root/session.log" || { tail -n 50 "$root/console.log" >&2; die "systemd did not boot"; }
+[[ $(<"$root/session.status") == 0 ]] || die "the session failed"
 
 say "removing it leaves the repository and goes without a word"
 chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y pgincr >/dev/null 2>&1
