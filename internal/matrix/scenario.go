@@ -75,7 +75,7 @@ func Scenarios() []Scenario {
 		{ID: "21", Title: "an overwritten record"},
 		{ID: "22", Title: "last segment of a timeline archived by its successor only"},
 		{ID: "23", Title: "page images in every form", Only: []string{"wal", "summaries", "auto"}},
-		{ID: "24", Title: "generic WAL: bloom", Standby: true},
+		{ID: "24", Title: "generic WAL: bloom; a custom resource manager", Standby: true},
 		{ID: "25", Title: "prepared transactions", Standby: true},
 		{ID: "26", Title: "aborted, unlogged, temporary", Standby: true},
 		{ID: "27", Title: "sequences", Standby: true},

@@ -112,7 +112,7 @@ func TestHazardsAreHeld(t *testing.T) {
 			t.Errorf("%s: nothing holds it", r[1])
 		}
 	}
-	if len(rows) != 32 {
-		t.Errorf("%d hazards, want 32", len(rows))
+	if len(rows) != 33 {
+		t.Errorf("%d hazards, want 33", len(rows))
 	}
 }

@@ -39,6 +39,7 @@ type chooser struct {
 	trust     bool
 	now       time.Time
 	limit     *pace.Limiter
+	unknown   bool   // whether WAL has a change of relations that is not known
 	wrong     string // how the map was wrong that auto chose before; "": none was
 }
 
@@ -101,7 +102,7 @@ func (c *chooser) auto(ctx context.Context, out *chosen) (*chosen, error) {
 			return out, nil
 		}
 		reasons = append(reasons, name+": "+why)
-		if c.checksumsChanged() != "" {
+		if c.checksumsChanged() != "" || c.unknown {
 			break // the same holds for every map
 		}
 	}
@@ -109,9 +110,13 @@ func (c *chooser) auto(ctx context.Context, out *chosen) (*chosen, error) {
 }
 
 // fallBack takes the page scan, after maps that were passed over for the reasons. LSNs tell what changed only on
-// the line of the parent; hashes tell it on any.
+// the line of the parent, and by records that are known; hashes tell it always.
 func (c *chooser) fallBack(ctx context.Context, out *chosen, reasons []string) error {
 	why := ""
+	if c.unknown {
+		c.useScan(out, true, strings.Join(reasons, "; "))
+		return nil
+	}
 	if c.checksumsChanged() == "" {
 		var err error
 		if why, err = c.onLine(ctx); err != nil {
@@ -188,7 +193,7 @@ func (c *chooser) pageMap(ctx context.Context, name string) (m *mapSource, why s
 	}
 	m = &mapSource{relSegBlocks: pg.BlockNumber(c.control.Geometry.RelSegBlocks)}
 	if name == MapSummaries {
-		if why, err := c.awaitSummaries(ctx); why != "" || err != nil {
+		if why, err := c.summarized(ctx); why != "" || err != nil {
 			return nil, why, err
 		}
 		if why, err := c.onLine(ctx); why != "" || err != nil {
@@ -206,6 +211,7 @@ func (c *chooser) pageMap(ctx context.Context, name string) (m *mapSource, why s
 	case ctx.Err() != nil:
 		return nil, "", context.Cause(ctx)
 	case errors.As(err, &incomplete):
+		c.unknown = c.unknown || incomplete.Unknown
 		return nil, incomplete.Error(), nil
 	case err != nil:
 		return nil, "", err
@@ -229,15 +235,29 @@ const (
 	summaryPause    = 50 * time.Millisecond
 )
 
-// awaitSummaries waits until the server has summarized the WAL before this backup's start. It does so at the
-// checkpoint record, which has just been written.
-func (c *chooser) awaitSummaries(ctx context.Context) (why string, err error) {
+// summarized says why the server's summaries are not to be had, or leave something out, or "".
+func (c *chooser) summarized(ctx context.Context) (why string, err error) {
 	switch {
 	case c.info.Major() < 17:
 		return fmt.Sprintf("PostgreSQL %d has no WAL summaries", c.info.Major()), nil
 	case !c.info.SummarizeWAL:
 		return "summarize_wal is off", nil
 	}
+	// The summarizer does not look at XLR_SPECIAL_REL_UPDATE. Of PostgreSQL's own records it knows all that have it.
+	strangers, err := c.session.ExtensionResourceManagers(ctx)
+	if err != nil {
+		return "", err
+	}
+	if len(strangers) > 0 {
+		return fmt.Sprintf("the server has resource managers of extensions (%s), whose changes summaries may leave out",
+			strings.Join(strangers, ", ")), nil
+	}
+	return c.awaitSummaries(ctx)
+}
+
+// awaitSummaries waits until the server has summarized the WAL before this backup's start. It does so at the
+// checkpoint record, which has just been written.
+func (c *chooser) awaitSummaries(ctx context.Context) (why string, err error) {
 	for waited := time.Duration(0); ; waited += summaryPause {
 		_, lsn, err := c.session.SummarizedLSN(ctx)
 		if err != nil {

@@ -136,6 +136,10 @@ func (s *fakeServer) ReadFile(ctx context.Context, path string, _ int64) ([]byte
 	return nil, fmt.Errorf("pg_read_binary_file: permission denied")
 }
 
+func (s *fakeServer) ExtensionResourceManagers(ctx context.Context) ([]string, error) {
+	return nil, s.call(ctx, "ExtensionResourceManagers")
+}
+
 func (s *fakeServer) SummarizedLSN(ctx context.Context) (pg.TimelineID, pg.LSN, error) {
 	return s.timeline, s.start, s.call(ctx, "SummarizedLSN")
 }

@@ -21,5 +21,6 @@ type Session interface {
 	Databases(ctx context.Context) ([]server.Database, error)
 	ConfigFiles(ctx context.Context) ([]server.ConfigFile, error)
 	ReadFile(ctx context.Context, path string, limit int64) ([]byte, error)
+	ExtensionResourceManagers(ctx context.Context) ([]string, error)
 	SummarizedLSN(ctx context.Context) (pg.TimelineID, pg.LSN, error)
 }

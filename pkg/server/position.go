@@ -58,6 +58,22 @@ func (s *Server) SummarizedLSN(ctx context.Context) (pg.TimelineID, pg.LSN, erro
 	return pg.TimelineID(tli), at, err
 }
 
+// ExtensionResourceManagers gives the names of the resource managers of WAL that extensions have brought (15+).
+func (s *Server) ExtensionResourceManagers(ctx context.Context) (names []string, err error) {
+	const f = "pg_get_wal_resource_managers"
+	if s.info.Major() < 15 {
+		return nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err = s.queryRow(ctx, f, "SELECT coalesce(array_agg(rm_name::text ORDER BY rm_id), '{}') FROM "+f+
+		"() WHERE NOT rm_builtin", nil, &names)
+	if err != nil {
+		return nil, fmt.Errorf("server %s: %w", s.label, err)
+	}
+	return names, nil
+}
+
 // Archiver is pg_stat_archiver. Names are "" and times zero where nothing has happened yet.
 type Archiver struct {
 	Archived   string    // newest archived file

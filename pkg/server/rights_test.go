@@ -76,6 +76,9 @@ func TestDocumentedRole(t *testing.T) {
 		if _, _, err := s.LastArchived(t.Context()); err != nil {
 			t.Error(err)
 		}
+		if names, err := s.ExtensionResourceManagers(t.Context()); err != nil || len(names) > 0 {
+			t.Errorf("resource managers %v of no extension, %v", names, err)
+		}
 		if install.Major >= 17 {
 			if _, _, err := s.SummarizedLSN(t.Context()); err != nil {
 				t.Error(err)

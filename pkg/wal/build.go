@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -44,6 +45,9 @@ type IncompleteError struct {
 	Segment string // "": no segment is to blame
 	Reason  string
 	Err     error // what is behind it; may be nil
+	// Unknown: the WAL is there, but a record changes relations in a way that is not known. The server's summaries
+	// say nothing of such a record.
+	Unknown bool
 }
 
 func (e *IncompleteError) Error() string { return "no complete page map: " + e.Reason }
@@ -222,7 +226,9 @@ func (b *builder) prove(ctx context.Context, s *Stretch) error {
 	for _, f := range s.Findings {
 		if f.Last >= b.from && f.First < b.to {
 			at := max(f.First, b.from)
-			return b.incompleteAt(at, fmt.Sprintf("is of no use at %s: %s", at, f.Reason))
+			err := b.incompleteAt(at, fmt.Sprintf("is of no use at %s: %s", at, f.Reason))
+			err.Unknown = strings.HasSuffix(f.Reason, reasonUnknown)
+			return err
 		}
 	}
 	if err := b.proveSwitches(s); err != nil {

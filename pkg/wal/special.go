@@ -44,6 +44,7 @@ const (
 const (
 	reasonMinimal = "wal_level was minimal"
 	reasonFPW     = "full_page_writes was off"
+	reasonUnknown = "changes relations in a way that is not known" // the end of it
 )
 
 var errShortData = errors.New("main data is shorter than its kind of record demands")
@@ -71,8 +72,7 @@ func (c *collector) special(r record, main []byte, lsn pg.LSN) error {
 		return fmt.Errorf("resource manager %d, info %#02x: %w", r.rmid(), r.info(), err)
 	}
 	if !known {
-		c.find(lsn, fmt.Sprintf("record of resource manager %d, info %#02x, "+
-			"changes relations in a way that is not known", r.rmid(), r.info()))
+		c.find(lsn, fmt.Sprintf("record of resource manager %d, info %#02x, %s", r.rmid(), r.info(), reasonUnknown))
 	}
 	return nil
 }

@@ -19,6 +19,8 @@
 #               pg_rewind work on their own major only and are therefore missing
 #               for 14 and 16.
 #
+# DIR/headers/MAJOR gets what modules for 15, 17 and 18 are compiled with, from the same releases.
+#
 # A major that is there already costs nothing. A major appears by one rename,
 # so whoever sees DIR/MAJOR sees all of it; runs at the same time wait for each
 # other. Where one major cannot be had, the others are installed and the exit
@@ -208,8 +210,37 @@ install_major() {
   )
 }
 
+# --- headers -----------------------------------------------------------------------
+
+# install_headers MAJOR: DIR/headers/MAJOR, the parents of its directory server in front.
+install_headers() {
+  local major=$1
+  if [[ -z ${suite[$major]:-} || -f $root/headers/$major/server/postgres.h ]] || ((major < 15)); then
+    return 0
+  fi
+  (
+    exec {lock}>"$root/.headers.$major.lock"
+    flock "$lock"
+    [[ ! -f $root/headers/$major/server/postgres.h ]] || exit 0 # by another run, meanwhile
+    rm -rf "$root/.tmp.headers.$major."*
+    tmp=$(mktemp -d "$root/.tmp.headers.$major.XXXXXX")
+    trap 'rm -rf "$tmp"' EXIT
+    need apt-get dpkg-deb
+    private_apt "$tmp/apt" "${suite[$major]}"
+    mkdir "$tmp/stage"
+    (cd "$tmp" && apt-get -qq -c "$tmp/apt/apt.conf" download "postgresql-server-dev-$major" libpq-dev >&2) ||
+      die "$major: its headers could not be had from $(head -n 1 "$tmp/apt/sources.list")"
+    for deb in "$tmp"/*.deb; do dpkg-deb -x "$deb" "$tmp/stage"; done
+    mv "$tmp/stage/usr/include/postgresql/$major/server" "$tmp/stage/usr/include/postgresql/"
+    rmdir "$tmp/stage/usr/include/postgresql/$major"
+    chmod -R a+rX "$tmp/stage"
+    mkdir -p "$root/headers"
+    mv -T "$tmp/stage/usr/include/postgresql" "$root/headers/$major"
+  )
+}
+
 main() {
-  local major majors=() pids=() failed=() i
+  local major majors=() pids=() header_pids=() failed=() i
   root=${PGINCR_PG_ROOT:-}
   while (($#)); do
     case $1 in
@@ -231,9 +262,12 @@ main() {
   for major in "${majors[@]}"; do
     install_major "$major" &
     pids+=($!)
+    install_headers "$major" &
+    header_pids+=($!)
   done
   for i in "${!majors[@]}"; do
     major=${majors[$i]}
+    wait "${header_pids[$i]}" || failed+=("the headers of $major")
     if wait "${pids[$i]}"; then
       echo "$major: PostgreSQL $(version_of "$root/$major/bin") in $root/$major"
     else
