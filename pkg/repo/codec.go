@@ -9,11 +9,15 @@ import (
 )
 
 // compressor compresses frames with one codec and level. Not safe for concurrent use: each
-// worker has its own. It keeps about 2 MiB at the default level.
+// worker has its own. It keeps about 5 MiB at the default level: two encoders, and the differences of a frame.
 type compressor struct {
 	codec Codec
-	zstd  *zstd.Encoder
+	zstd  [2]*zstd.Encoder // of styleFast and styleDense
 	lz4   lz4.Compressor
+
+	chooser chooser
+	words   []byte // differences between pages
+	trial   []byte // of a sample
 }
 
 // newCompressor makes one for z.
@@ -22,19 +26,17 @@ func newCompressor(z Compression) (*compressor, error) {
 	if z.Codec != CodecZstd {
 		return c, nil
 	}
-	level := zstd.SpeedFastest
-	if z.Level > 0 {
-		level = zstd.EncoderLevelFromZstd(z.Level)
-	}
 	var err error
-	c.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(level),
-		zstd.WithEncoderCRC(false), zstd.WithSingleSegment(true), zstd.WithWindowSize(MaxFrame))
+	c.zstd, err = encoders(z.Level)
 	return c, err
 }
 
 // gainShift asks of compression that it saves a 32nd: below that a frame is stored as it
 // is, which spares the reader the work.
 const gainShift = 5
+
+// most is the largest size at which compression is worth it.
+func most(raw []byte) int { return len(raw) - len(raw)>>gainShift - 1 }
 
 // append compresses raw behind what dst holds and says how it did. The result has room for a
 // tag, so that it can be encrypted where it is.
@@ -50,13 +52,12 @@ func (c *compressor) appendSlices(dst, raw []byte, slice int) ([]byte, Codec) {
 }
 
 func (c *compressor) compress(dst, raw []byte, slice int) ([]byte, Codec) {
-	have := len(dst)
-	most := len(raw) - len(raw)>>gainShift - 1
+	have, most := len(dst), most(raw)
 	switch c.codec {
-	case CodecNone:
+	case CodecNone, CodecDifferences: // of pages only: see appendPages
 	case CodecZstd:
 		for s := range slices.Chunk(raw, slice) {
-			dst = c.zstd.EncodeAll(s, dst)
+			dst = c.zstd[styleFast].EncodeAll(s, dst)
 		}
 		if n := len(dst) - have; n <= most {
 			return dst, CodecZstd
@@ -84,8 +85,12 @@ func newDecompressor() (*decompressor, error) {
 	return &decompressor{zstd: z}, err
 }
 
-// append decompresses payload to dst[:0]; the result has exactly raw bytes.
-func (d *decompressor) append(dst, payload []byte, codec Codec, raw int) ([]byte, error) {
+// append decompresses payload to dst[:0]; the result has exactly raw bytes. page is the size of the
+// pages that it consists of, 0 where it has none.
+func (d *decompressor) append(dst, payload []byte, codec Codec, raw, page int) ([]byte, error) {
+	if codec == CodecDifferences {
+		return d.appendSome(dst, payload, codec, raw, page, all)
+	}
 	dst = slices.Grow(dst[:0], raw)
 	var err error
 	switch codec {

@@ -14,9 +14,11 @@ const (
 	CodecNone Codec = 0
 	CodecZstd Codec = 1
 	CodecLZ4  Codec = 2
+	// CodecDifferences is zstd of pages from which the one before was taken; of frames of pages only.
+	CodecDifferences Codec = 3
 )
 
-// String gives the name that -Z knows the codec by.
+// String gives the name that -Z knows the codec by, if it does.
 func (c Codec) String() string {
 	switch c {
 	case CodecNone:
@@ -25,6 +27,8 @@ func (c Codec) String() string {
 		return "zstd"
 	case CodecLZ4:
 		return "lz4"
+	case CodecDifferences:
+		return "zstd of differences"
 	}
 	return fmt.Sprintf("codec %d", uint8(c))
 }

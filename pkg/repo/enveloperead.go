@@ -87,7 +87,7 @@ func (r *envelopeReader) fill() {
 	if h.Kind != frameBytes || h.Count != 0 || h.First != 0 {
 		err = fmt.Errorf("%w: not a frame of bytes", ErrCorrupt)
 	} else {
-		r.raw, err = r.d.append(r.raw, payload, h.Codec, int(h.Raw))
+		r.raw, err = r.d.append(r.raw, payload, h.Codec, int(h.Raw), h.page())
 	}
 	if err != nil {
 		r.err = fmt.Errorf("%s: offset %d: %w", r.fr.name, at, err)

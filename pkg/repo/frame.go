@@ -57,6 +57,14 @@ func (f frameHeader) put(b []byte, objectSum uint64, off int64) {
 	binary.BigEndian.PutUint64(b[offFrameCheck:], frameCheck(b, objectSum, off))
 }
 
+// page is the size of the pages that the frame holds, 0 where it has none.
+func (f frameHeader) page() int {
+	if f.Kind != framePages || f.Count == 0 || f.Raw%f.Count != 0 {
+		return 0
+	}
+	return int(f.Raw / f.Count)
+}
+
 // putFields writes what stands before the payload's checksum.
 func (f frameHeader) putFields(b []byte) {
 	binary.BigEndian.PutUint32(b, frameMagic)
@@ -112,7 +120,7 @@ func (f frameHeader) verify(overhead uint32) error {
 	switch {
 	case f.Kind < frameBytes || f.Kind > frameEnd:
 		return fmt.Errorf("%w: frame header: kind %d", ErrCorrupt, f.Kind)
-	case f.Codec > CodecLZ4:
+	case f.Codec > CodecDifferences || f.Codec == CodecDifferences && f.Kind != framePages:
 		return fmt.Errorf("%w: frame header: codec %d", ErrCorrupt, f.Codec)
 	case f.Raw > limit:
 		return fmt.Errorf("%w: frame header: %d bytes, more than %d", ErrCorrupt, f.Raw, limit)

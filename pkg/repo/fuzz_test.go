@@ -269,7 +269,7 @@ func FuzzObject(f *testing.F) {
 			var h frameHeader
 			var payload []byte
 			if h, payload, err = fr.next(); err == nil {
-				_, err = d.append(nil, payload, h.Codec, int(h.Raw))
+				_, err = d.append(nil, payload, h.Codec, int(h.Raw), h.page())
 			}
 		}
 		if !errors.Is(err, io.EOF) && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrNewer) {

@@ -187,7 +187,8 @@ func TestFrameHeaderRefuses(t *testing.T) {
 	for name, change := range map[string]func(h *frameHeader){
 		"kind 0":             func(h *frameHeader) { h.Kind = 0 },
 		"kind 6":             func(h *frameHeader) { h.Kind = 6 },
-		"codec":              func(h *frameHeader) { h.Codec = 3 },
+		"codec":              func(h *frameHeader) { h.Codec = 4 },
+		"codec of pages":     func(h *frameHeader) { h.Codec = CodecDifferences },
 		"too large":          func(h *frameHeader) { h.Raw = MaxFrame + 1 },
 		"too large a block":  func(h *frameHeader) { h.Kind, h.Raw = frameEntries, maxIndexBlock+1 },
 		"stored more":        func(h *frameHeader) { h.Stored = 101 },

@@ -64,7 +64,7 @@ func (r *indexReader) nextBlock() error {
 	if h.Kind != frameEntries || h.First != r.block || h.Count == 0 {
 		err = fmt.Errorf("%w: not block %d of an index", ErrCorrupt, r.block)
 	} else {
-		r.raw, err = r.d.append(r.raw, payload, h.Codec, int(h.Raw))
+		r.raw, err = r.d.append(r.raw, payload, h.Codec, int(h.Raw), h.page())
 	}
 	if err != nil {
 		return fmt.Errorf("%s: offset %d: %w", r.fr.name, r.at, err)

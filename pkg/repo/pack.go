@@ -21,7 +21,7 @@ const (
 // PackWriter is one worker's end of the backup: it owns the current pack and starts a new
 // one when that is full. Not safe for concurrent use.
 //
-// Memory: 1 MiB of frame, 2 MiB of compressor at the default level, and two
+// Memory: 1 MiB of frame, 5 MiB of compressor at the default level, and two
 // buffers of the store.
 type PackWriter struct {
 	b      *BackupWriter
@@ -42,11 +42,20 @@ func (p *PackWriter) WriteFrame(ctx context.Context, raw []byte, hashes []uint64
 	}
 	f, err := p.write(ctx, len(raw), hashes, func() ([]byte, Codec) {
 		var codec Codec
-		p.frame, codec = p.z.appendSlices(p.frame[:frameHeaderSize], raw, p.b.slice(raw, hashes))
+		p.frame, codec = p.compress(raw, hashes)
 		return p.frame, codec
 	})
 	p.err = err
 	return f, err
+}
+
+// compress compresses the content of a frame, pages if it has hashes, behind the room for its header.
+func (p *PackWriter) compress(raw []byte, hashes []uint64) ([]byte, Codec) {
+	into := p.frame[:frameHeaderSize]
+	if len(hashes) == 0 {
+		return p.z.append(into, raw)
+	}
+	return p.z.appendPages(into, raw, p.b.slice(raw, hashes), len(raw)/len(hashes))
 }
 
 // CopyFrame appends a frame as another pack has it, without compressing it again. hashes are as for

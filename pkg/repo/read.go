@@ -151,10 +151,11 @@ func (r *BackupReader) readFrame(
 	if err != nil {
 		return nil, err
 	}
+	page := f.header().page()
 	if want == nil {
-		return r.c.d.append(dst, payload, f.Codec, int(f.Raw))
+		return r.c.d.append(dst, payload, f.Codec, int(f.Raw), page)
 	}
-	return r.c.d.appendSome(dst, payload, f.Codec, int(f.Raw), want)
+	return r.c.d.appendSome(dst, payload, f.Codec, int(f.Raw), page, want)
 }
 
 // PageHashes gives the hashes of a frame's pages, appended to dst[:0].

@@ -172,7 +172,7 @@ func (s *scan) stream(ctx context.Context, fr *frameReader) error {
 		if err != nil {
 			return err
 		}
-		if raw, err = s.v.c.d.append(raw, payload, h.Codec, int(h.Raw)); err != nil {
+		if raw, err = s.v.c.d.append(raw, payload, h.Codec, int(h.Raw), h.page()); err != nil {
 			return fmt.Errorf("%s: offset %d: %w", fr.name, at, err)
 		}
 		_, _ = content.Write(raw) // never fails

@@ -75,7 +75,7 @@ func (p *packScan) frame(h frameHeader, payload []byte) error {
 	if h.Kind != frameBytes && h.Kind != framePages || h.Kind == frameBytes && (h.Count != 0 || h.First != 0) {
 		return fmt.Errorf("%w: not a frame of a pack", ErrCorrupt)
 	}
-	raw, err := p.s.v.c.d.append(p.raw, payload, h.Codec, int(h.Raw))
+	raw, err := p.s.v.c.d.append(p.raw, payload, h.Codec, int(h.Raw), h.page())
 	if err != nil {
 		p.skipHashes(h)
 		return err

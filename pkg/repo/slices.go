@@ -30,10 +30,16 @@ const slack = 16
 // [from, to) is needed. The result has raw bytes; what was not wanted may be anything, and so may
 // up to slack bytes behind it, as far as dst has room.
 func (d *decompressor) appendSome(
-	dst, payload []byte, codec Codec, raw int, want func(from, to int) bool,
+	dst, payload []byte, codec Codec, raw, page int, want func(from, to int) bool,
 ) ([]byte, error) {
-	if codec != CodecZstd {
-		return d.append(dst, payload, codec, raw)
+	switch codec {
+	case CodecZstd:
+	case CodecDifferences:
+		if page <= 0 || page%wordSize != 0 {
+			return nil, fmt.Errorf("%w: frame: %s of pages of %d bytes", ErrCorrupt, codec, page)
+		}
+	default:
+		return d.append(dst, payload, codec, raw, page)
 	}
 	if cap(dst) < raw {
 		dst = slices.Grow(dst[:0], raw+slack)
@@ -45,17 +51,17 @@ func (d *decompressor) appendSome(
 		if err == nil && size > raw-at {
 			err = fmt.Errorf("more than %d bytes", raw)
 		}
+		if err == nil && codec == CodecDifferences && size%page != 0 {
+			err = fmt.Errorf("a slice of %d bytes", size)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%w: frame: %s: %w", ErrCorrupt, codec, err)
 		}
 		if want(at, at+size) {
 			// What comes behind the slice is the next one, which is not there yet, or is not wanted.
-			got, err := d.zstd.DecodeAll(payload[:stored], dst[at:at:min(at+size+slack, cap(dst))])
-			if err == nil && len(got) != size {
-				err = fmt.Errorf("%d bytes, want %d", len(got), size)
-			}
-			if err != nil {
-				return nil, fmt.Errorf("%w: frame: %s: %w", ErrCorrupt, codec, err)
+			into := dst[at:at:min(at+size+slack, cap(dst))]
+			if err := d.slice(into, payload[:stored], codec, size, page); err != nil {
+				return nil, err
 			}
 		}
 		at += size
@@ -66,6 +72,24 @@ func (d *decompressor) appendSome(
 	}
 	return dst, nil
 }
+
+// slice decompresses one slice of so many bytes to dst, which has room for it.
+func (d *decompressor) slice(dst, stored []byte, codec Codec, size, page int) error {
+	got, err := d.zstd.DecodeAll(stored, dst)
+	if err == nil && len(got) != size {
+		err = fmt.Errorf("%d bytes, want %d", len(got), size)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: frame: %s: %w", ErrCorrupt, codec, err)
+	}
+	if codec == CodecDifferences {
+		restoreSums(got, page)
+	}
+	return nil
+}
+
+// all wants everything.
+func all(_, _ int) bool { return true }
 
 // zstdFrame tells how many bytes the zstd frame that b begins with holds and how many it takes.
 // It looks at the headers of the frame and its blocks only.

@@ -37,14 +37,14 @@ func TestSlices(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := d.append(nil, payload, CodecZstd, size)
+	whole, err := d.append(nil, payload, CodecZstd, size, 0)
 	if err != nil || !bytes.Equal(whole, raw) {
 		t.Fatalf("all of it: %d bytes, %v", len(whole), err)
 	}
 	untouched := bytes.Repeat([]byte{0xAA}, size)
 	dst := slices.Clone(untouched)
 	var asked []int
-	got, err := d.appendSome(dst, payload, CodecZstd, size, func(from, to int) bool {
+	got, err := d.appendSome(dst, payload, CodecZstd, size, 0, func(from, to int) bool {
 		asked = append(asked, from, to)
 		return from/slice%2 == 1
 	})
@@ -74,7 +74,7 @@ func TestSlicesKeepToTheirRoom(t *testing.T) {
 	}
 	behind := bytes.Repeat([]byte{0xAA}, 4*slack)
 	dst := slices.Concat(make([]byte, size), behind)
-	got, err := d.appendSome(dst[:0:size], payload, CodecZstd, size, func(int, int) bool { return true })
+	got, err := d.appendSome(dst[:0:size], payload, CodecZstd, size, 0, func(int, int) bool { return true })
 	if err != nil || !bytes.Equal(got, raw) || !bytes.Equal(dst[size:], behind) {
 		t.Fatalf("%d bytes, %v; behind them %x", len(got), err, dst[size:])
 	}
@@ -98,7 +98,7 @@ func TestSlicesRefused(t *testing.T) {
 		"nothing":           nil,
 	} {
 		for _, all := range []bool{true, false} {
-			_, err := d.appendSome(nil, p, CodecZstd, size, func(int, int) bool { return all })
+			_, err := d.appendSome(nil, p, CodecZstd, size, 0, func(int, int) bool { return all })
 			if !errors.Is(err, ErrCorrupt) {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -118,11 +118,11 @@ func FuzzSlices(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, payload []byte, which uint8) {
 		const size = 16 << 10
-		whole, werr := d.append(nil, payload, CodecZstd, size)
+		whole, werr := d.append(nil, payload, CodecZstd, size, 0)
 		type stretch struct{ from, to int }
 		var wanted []stretch
 		n := 0
-		got, err := d.appendSome(nil, payload, CodecZstd, size, func(from, to int) bool {
+		got, err := d.appendSome(nil, payload, CodecZstd, size, 0, func(from, to int) bool {
 			n++
 			if which>>(n%8)&1 == 0 {
 				return false

@@ -42,6 +42,6 @@ func (r *BackupReader) readStored(o *cachedObject, f *Frame, s *StoredFrame) err
 	}
 	s.frame = s.frame[:frameHeaderSize+len(payload)]
 	s.codec = f.Codec
-	s.Raw, err = r.c.d.append(s.Raw, payload, f.Codec, int(f.Raw))
+	s.Raw, err = r.c.d.append(s.Raw, payload, f.Codec, int(f.Raw), f.header().page())
 	return err
 }

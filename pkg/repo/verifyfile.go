@@ -63,7 +63,7 @@ func (f *Frame) verifyFrame() error {
 	switch {
 	case f.Pack == 0 || f.Offset < objectHeaderSize || f.Offset > math.MaxInt64-maxStored:
 		return fmt.Errorf("frame at pack %d offset %d", f.Pack, f.Offset)
-	case f.Codec > CodecLZ4:
+	case f.Codec > CodecDifferences || f.Codec == CodecDifferences && f.HashIndex == NoHashes:
 		return fmt.Errorf("frame of codec %d", f.Codec)
 	case f.Raw == 0 || f.Raw > MaxFrame:
 		return fmt.Errorf("frame of %d bytes", f.Raw)
