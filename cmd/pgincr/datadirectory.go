@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
+	"github.com/pgincr/pgincr/internal/pgcontrol"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
@@ -24,7 +26,7 @@ func (e *notDataDirectoryError) Unwrap() error { return e.Err }
 
 // verifyDataDirectory says whether there is a data directory at all.
 func verifyDataDirectory(dir string) error {
-	_, err := os.Stat(controlPath(dir))
+	_, err := os.Stat(filepath.Join(dir, filepath.FromSlash(pgcontrol.Path)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return &notDataDirectoryError{Dir: dir, Err: err}
 	}
@@ -32,22 +34,10 @@ func verifyDataDirectory(dir string) error {
 }
 
 // readControl reads global/pg_control.
-func readControl(dir string) (control pg.Control, err error) {
-	// The server rewrites the file in place: a read in the middle of that has a wrong CRC.
-	for range 5 {
-		var b []byte
-		if b, err = os.ReadFile(controlPath(dir)); err != nil {
-			break
-		}
-		if control, err = pg.ParseControl(b); err == nil {
-			break
-		}
-		err = fmt.Errorf("%s: %w", controlPath(dir), err)
-	}
+func readControl(ctx context.Context, dir string) (pg.Control, error) {
+	control, _, err := pgcontrol.Read(ctx, dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = &notDataDirectoryError{Dir: dir, Err: err}
 	}
 	return control, err
 }
-
-func controlPath(dir string) string { return filepath.Join(dir, "global", "pg_control") }

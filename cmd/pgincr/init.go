@@ -109,7 +109,7 @@ func (c *initCommand) options(ctx context.Context, p *program) ([]repo.Option, e
 // identity reads who the cluster is, from its directory if that is given, otherwise from the server.
 func (c *initCommand) identity(ctx context.Context) (repo.ClusterInfo, error) {
 	if c.PGData != "" {
-		return directoryIdentity(c.PGData)
+		return directoryIdentity(ctx, c.PGData)
 	}
 	s, err := c.connect(ctx)
 	if err != nil {
@@ -122,8 +122,8 @@ func (c *initCommand) identity(ctx context.Context) (repo.ClusterInfo, error) {
 }
 
 // directoryIdentity reads global/pg_control and PG_VERSION; the minor version stays unknown.
-func directoryIdentity(dir string) (info repo.ClusterInfo, err error) {
-	control, err := readControl(dir)
+func directoryIdentity(ctx context.Context, dir string) (info repo.ClusterInfo, err error) {
+	control, err := readControl(ctx, dir)
 	if err != nil {
 		return info, err
 	}

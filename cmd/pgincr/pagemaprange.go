@@ -67,7 +67,7 @@ func (c *pagemapShowCommand) request(
 	}
 	var control *pg.Control
 	if c.PGData != "" {
-		if control, err = clusterControl(c.PGData, cluster); err != nil {
+		if control, err = clusterControl(ctx, c.PGData, cluster); err != nil {
 			return req, err
 		}
 		req.Dir = filepath.Join(c.PGData, "pg_wal")
@@ -94,8 +94,8 @@ func (c *pagemapShowCommand) request(
 }
 
 // clusterControl reads the pg_control of a data directory, which must be the cluster's.
-func clusterControl(dir string, cluster *repo.Cluster) (*pg.Control, error) {
-	control, err := readControl(dir)
+func clusterControl(ctx context.Context, dir string, cluster *repo.Cluster) (*pg.Control, error) {
+	control, err := readControl(ctx, dir)
 	if err != nil {
 		return nil, err
 	}

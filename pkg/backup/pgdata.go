@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pgincr/pgincr/internal/pace"
+	"github.com/pgincr/pgincr/internal/pgcontrol"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/server"
 )
@@ -103,32 +103,15 @@ func belongsTo(dir string, control pg.Control, info server.Info) error {
 	return nil
 }
 
-const (
-	controlPath     = "global/pg_control"
-	controlAttempts = 10
-	controlPause    = 10 * time.Millisecond
-)
+const controlPath = pgcontrol.Path
 
-// readControl reads global/pg_control. The server rewrites it in place, so that a read may
-// come in the middle of a write: then the CRC does not match, and it is read again.
+// readControl reads global/pg_control and refuses a geometry that backups cannot have.
 func readControl(ctx context.Context, dir string) (pg.Control, []byte, error) {
-	name := filepath.Join(dir, filepath.FromSlash(controlPath))
-	var last error
-	for range controlAttempts {
-		b, err := os.ReadFile(name)
-		if err != nil {
-			return pg.Control{}, nil, err
-		}
-		control, err := pg.ParseControl(b)
-		if err == nil {
-			return control, b, control.Geometry.Verify()
-		}
-		last = fmt.Errorf("%s: %w", name, err)
-		if err := pace.Sleep(ctx, controlPause); err != nil {
-			return pg.Control{}, nil, err
-		}
+	control, b, err := pgcontrol.Read(ctx, dir)
+	if err != nil {
+		return pg.Control{}, nil, err
 	}
-	return pg.Control{}, nil, last
+	return control, b, control.Geometry.Verify()
 }
 
 // checkMajor compares PG_VERSION with the server's major version.

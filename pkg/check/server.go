@@ -2,13 +2,12 @@ package check
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/pgincr/pgincr/internal/human"
-	"github.com/pgincr/pgincr/pkg/pg"
+	"github.com/pgincr/pgincr/internal/pgcontrol"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/server"
 )
@@ -29,7 +28,7 @@ func Server(ctx context.Context, s *server.Server, c *repo.Cluster, o Options) [
 		s, i.Major(), i.Version%10000, i.User), identity(i, c)}
 	findings = append(findings, archiveMode(ctx, i, c), archiveCommand(i, o))
 	findings = append(findings, archiver(ctx, s, c, o)...)
-	return append(findings, fullPageWrites(i), hintBits(i), walSpace(i), clock(ctx, s, o))
+	return append(findings, fullPageWrites(i), hintBits(i), walSpace(ctx, i), clock(ctx, s, o))
 }
 
 // identity compares the server with the entry.
@@ -109,17 +108,14 @@ const (
 )
 
 // walSpace looks where the server writes WAL, if that is on this host.
-func walSpace(i server.Info) Finding {
+func walSpace(ctx context.Context, i server.Info) Finding {
 	const name = "wal-space"
-	b, err := os.ReadFile(filepath.Join(i.DataDirectory, "global", "pg_control"))
-	if err == nil {
-		var control pg.Control
-		if control, err = pg.ParseControl(b); err == nil && control.SystemIdentifier != i.SystemIdentifier {
-			return skipped(name, "%s on this host is another cluster's", i.DataDirectory)
-		}
-	}
-	if err != nil {
+	control, _, err := pgcontrol.Read(ctx, i.DataDirectory)
+	switch {
+	case err != nil:
 		return skipped(name, "the data directory cannot be read from here: %v", err)
+	case control.SystemIdentifier != i.SystemIdentifier:
+		return skipped(name, "%s on this host is another cluster's", i.DataDirectory)
 	}
 	free, total, err := freeBytes(filepath.Join(i.DataDirectory, "pg_wal"))
 	if err != nil {

@@ -1,6 +1,7 @@
 package drill
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/pgincr/pgincr/internal/pgcontrol"
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/restore"
 )
@@ -16,12 +18,8 @@ const port = "5432" // of the socket, in a directory of its own
 
 // configure writes the server's configuration, all of it: that of the backup, postgresql.auto.conf
 // too, may name libraries, commands and peers that this host has not, or must not touch.
-func (s *scratch) configure(recovery restore.Recovery, more []restore.Setting) error {
-	b, err := os.ReadFile(filepath.Join(s.data(), "global", "pg_control"))
-	if err != nil {
-		return err
-	}
-	control, err := pg.ParseControl(b)
+func (s *scratch) configure(ctx context.Context, recovery restore.Recovery, more []restore.Setting) error {
+	control, _, err := pgcontrol.Read(ctx, s.data())
 	if err != nil {
 		return err
 	}
