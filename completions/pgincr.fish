@@ -107,6 +107,7 @@ complete -c pgincr -n '__fish_seen_subcommand_from drill' -l user -d 'For root: 
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l timeout -d 'How long recovery may take, 0 for any time (default: 4h).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l set -d 'Setting of the scratch server: shared_buffers=8GB, say, to measure what production would take; may be repeated.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l amcheck -d 'Whether pg_amcheck looks at every table and B-tree: where it can, must, or not; auto,on,off (default: auto).' -x -a 'auto on off'
+complete -c pgincr -n '__fish_seen_subcommand_from drill' -l heapallindexed -d 'Have pg_amcheck prove that each row is in each B-tree: reads far more.'
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l sql -d 'SQL script, - for standard input, that must end without an error; psql runs it.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l sql-command -d 'The same, given as text.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from drill' -l sql-database -d 'Database in which it runs (default: postgres).' -x

@@ -1,9 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -254,11 +256,87 @@ func (s *site) interruptDrill(scratch string) {
 	}
 }
 
+// What a killed drill leaves, its server, too, is removed by the next one: where it is named again, and among the
+// temporary files.
+func TestDrillKilled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, pgtest.Newest(t))
+	s.full()
+	tmp := pgtest.TempDir(t)
+	scratch := filepath.Join(pgtest.TempDir(t), "scratch")
+	run := func(args ...string) *exec.Cmd {
+		cmd := pgtest.Command(t.Context(), pgincr, append([]string{
+			"drill", "--bindir", s.pg.Install.BinDir, "--target", "immediate", "--amcheck", "off",
+		}, args...)...)
+		cmd.Env = append(cmd.Env, "PGINCR_REPO="+s.repo, "TMPDIR="+tmp)
+		return cmd
+	}
+	for _, args := range [][]string{{}, {"--scratch", scratch}} {
+		cmd := run(append(args, "--sql-command", "SELECT pg_sleep(600)")...)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var files []string
+		s.pg.Poll("the script's session", func() bool {
+			files = nil
+			for _, dir := range []string{filepath.Join(tmp, "*"), scratch} {
+				found, _ := filepath.Glob(filepath.Join(dir, "data", "postmaster.pid"))
+				files = append(files, found...)
+			}
+			if len(files) != 1 {
+				return false
+			}
+			b, err := os.ReadFile(files[0])
+			return err == nil && strings.Contains(string(b), "ready")
+		})
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait() // killed
+		b, err := os.ReadFile(files[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(string(b), "\n")
+		server, err := strconv.Atoi(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Of a process that has ended and that nobody waits for there is no directory.
+		at := fmt.Sprintf("/proc/%d/cwd", server)
+		if _, err := os.Readlink(at); err != nil {
+			t.Fatalf("the server has ended with the drill: %v", err)
+		}
+		if out, err := run(args...).CombinedOutput(); err != nil || !strings.Contains(string(out), "killed drill") {
+			t.Errorf("the next drill with %v: %v\n%s", args, err, out)
+		}
+		if _, err := os.Readlink(at); err == nil {
+			t.Errorf("%v: process %d of the killed drill still runs", args, server)
+		}
+		if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+			t.Errorf("%v: left %v, %v", args, left, err)
+		}
+		if _, err := os.Stat(scratch); err == nil {
+			t.Errorf("%v: %s is still there", args, scratch)
+		}
+	}
+}
+
 // A damaged page that no checksum tells of is found.
 func TestDrillFindsCorruption(t *testing.T) {
 	t.Parallel()
 	s := newLonelySite(t, pgtest.Newest(t), pgtest.Checksums(false))
 	s.sql(`CREATE TABLE t AS SELECT generate_series(1, 3000) i`, `CREATE INDEX spoiled ON t(i)`)
+	// An index that lacks rows is in order by itself.
+	s.sql(`CREATE TABLE u AS SELECT generate_series(1, 100) i`, `CREATE INDEX hollow ON u(i)`,
+		`UPDATE pg_index SET indisready = false WHERE indexrelid = 'hollow'::regclass`,
+		`INSERT INTO u VALUES (101)`, `UPDATE pg_index SET indisready = true WHERE indexrelid = 'hollow'::regclass`)
+	s.full()
+	s.drill(0)
+	if r, o := s.drill(3, "--heapallindexed"); r.verdict("amcheck") != "findings" ||
+		!strings.Contains(o.stderr, "hollow") {
+		t.Errorf("%+v\n%s", r, o.stderr)
+	}
 	path := filepath.Join(s.pg.DataDir, s.pg.Query1("SELECT pg_relation_filepath('spoiled')"))
 	s.pg.Stop(pgtest.Fast)
 	spoil(t, path, 2*8192-512) // in keys of the first leaf

@@ -20,20 +20,21 @@ import (
 type drillCommand struct {
 	jsonFlag `embed:""`
 
-	Backup      string        `arg:"" optional:"" placeholder:"ID" help:"An id or latest (default: the newest that leads to the target)."`
-	Scratch     string        `placeholder:"DIR" help:"Directory to restore to: an empty one, or one to be made (default: a new one in the temporary directory)."`
-	Keep        bool          `help:"Leave the recovered data directory, stopped, and say how to start it."`
-	Bindir      string        `placeholder:"DIR" help:"Directory of PostgreSQL's programs (default: where pg_config, PATH or the system's packages have the backup's version)."`
-	User        string        `placeholder:"NAME" default:"postgres" help:"For root: the user to become, because PostgreSQL refuses root; not asked for where --scratch belongs to another user (default: ${default})."`
-	Timeout     time.Duration `placeholder:"DURATION" default:"4h" help:"How long recovery may take, 0 for any time (default: ${default})."`
-	Set         []assignment  `sep:"none" placeholder:"NAME=VALUE" help:"Setting of the scratch server: shared_buffers=8GB, say, to measure what production would take; may be repeated."`
-	Amcheck     string        `placeholder:"MODE" enum:"auto,on,off" default:"auto" help:"Whether pg_amcheck looks at every table and B-tree: where it can, must, or not; ${enum} (default: ${default})."`
-	SQL         string        `name:"sql" placeholder:"FILE" help:"SQL script, - for standard input, that must end without an error; psql runs it."`
-	SQLCommand  string        `name:"sql-command" placeholder:"SQL" help:"The same, given as text."`
-	SQLDatabase string        `name:"sql-database" placeholder:"NAME" default:"postgres" help:"Database in which it runs (default: ${default})."`
-	Role        string        `placeholder:"ROLE" help:"Superuser to connect to the recovered server as (default: found out)."`
-	IgnoreSpace bool          `help:"Restore though the file systems seem too small; for those that compress."`
-	NoRecord    bool          `help:"Do not write the result into the repository."`
+	Backup         string        `arg:"" optional:"" placeholder:"ID" help:"An id or latest (default: the newest that leads to the target)."`
+	Scratch        string        `placeholder:"DIR" help:"Directory to restore to: an empty one, or one to be made (default: a new one in the temporary directory)."`
+	Keep           bool          `help:"Leave the recovered data directory, stopped, and say how to start it."`
+	Bindir         string        `placeholder:"DIR" help:"Directory of PostgreSQL's programs (default: where pg_config, PATH or the system's packages have the backup's version)."`
+	User           string        `placeholder:"NAME" default:"postgres" help:"For root: the user to become, because PostgreSQL refuses root; not asked for where --scratch belongs to another user (default: ${default})."`
+	Timeout        time.Duration `placeholder:"DURATION" default:"4h" help:"How long recovery may take, 0 for any time (default: ${default})."`
+	Set            []assignment  `sep:"none" placeholder:"NAME=VALUE" help:"Setting of the scratch server: shared_buffers=8GB, say, to measure what production would take; may be repeated."`
+	Amcheck        string        `placeholder:"MODE" enum:"auto,on,off" default:"auto" help:"Whether pg_amcheck looks at every table and B-tree: where it can, must, or not; ${enum} (default: ${default})."`
+	HeapAllIndexed bool          `name:"heapallindexed" help:"Have pg_amcheck prove that each row is in each B-tree: reads far more."`
+	SQL            string        `name:"sql" placeholder:"FILE" help:"SQL script, - for standard input, that must end without an error; psql runs it."`
+	SQLCommand     string        `name:"sql-command" placeholder:"SQL" help:"The same, given as text."`
+	SQLDatabase    string        `name:"sql-database" placeholder:"NAME" default:"postgres" help:"Database in which it runs (default: ${default})."`
+	Role           string        `placeholder:"ROLE" help:"Superuser to connect to the recovered server as (default: found out)."`
+	IgnoreSpace    bool          `help:"Restore though the file systems seem too small; for those that compress."`
+	NoRecord       bool          `help:"Do not write the result into the repository."`
 
 	targetFlags `embed:"" group:"target"`
 }
@@ -51,6 +52,8 @@ func (c *drillCommand) Validate(*kong.Context) error {
 	switch {
 	case c.SQL != "" && c.SQLCommand != "":
 		return errors.New("--sql, --sql-command: cannot be used together")
+	case c.HeapAllIndexed && c.Amcheck == drill.AmcheckOff:
+		return errors.New("--heapallindexed, --amcheck off: cannot be used together")
 	case c.Timeout < 0:
 		return errors.New("--timeout: must not be negative")
 	}
@@ -98,7 +101,8 @@ func (c *drillCommand) Run(ctx context.Context, p *program) (err error) {
 		Bindir: install.bindir, Scratch: c.Scratch, Keep: c.Keep, Jobs: p.common.jobs(),
 		RestoreCommand: walRestoreCommand(executable, p.common, absoluteRepo(p.common.Repo)),
 		Target:         c.options(), IgnoreSpace: c.IgnoreSpace,
-		Timeout: c.Timeout, Settings: settings, Role: c.Role, Amcheck: c.Amcheck, SQLCommand: c.SQLCommand,
+		Timeout: c.Timeout, Settings: settings, Role: c.Role, Amcheck: c.Amcheck,
+		HeapAllIndexed: c.HeapAllIndexed, SQLCommand: c.SQLCommand,
 		Database: c.SQLDatabase, Environment: serverEnvironment(), Unrecorded: c.NoRecord, Log: p.log,
 		Progress: new(restore.Progress), Clock: p.clock, Version: buildVersion(),
 	}

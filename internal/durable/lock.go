@@ -109,6 +109,16 @@ func (l *Lock) Unlock() error {
 	return errors.Join(err, f.Close())
 }
 
+// Release gives the lock up and leaves the file, as a holder who dies does.
+func (l *Lock) Release() error {
+	if l.f == nil {
+		return nil
+	}
+	f := l.f
+	l.f = nil
+	return f.Close()
+}
+
 // LockHolder says whether somebody holds the lock on the file at path, and what he wrote into it.
 // The file of one who died is removed, if this process may.
 func LockHolder(path string) (holder string, held bool, err error) {
@@ -199,4 +209,31 @@ func flock(f *os.File, how int) error {
 			return &fs.PathError{Op: "lock", Path: f.Name(), Err: err}
 		}
 	}
+}
+
+// TakeDeadLock takes a lock whose holder has died and gives what he wrote into it. It gives nil where there is no
+// such file, where somebody holds the lock, or is just about to: then the file is still empty.
+func TakeDeadLock(path string) (l *Lock, content string, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, "", nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	defer func() {
+		if l == nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	if free, err := tryLock(f, unix.LOCK_EX); err != nil || !free {
+		return nil, "", err
+	}
+	if named, err := hasName(f, path); err != nil || !named {
+		return nil, "", err
+	}
+	if content = lockContent(f); content == "" {
+		return nil, "", nil
+	}
+	return &Lock{f: f}, content, nil
 }

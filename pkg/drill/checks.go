@@ -34,7 +34,11 @@ func (c *client) amcheck(ctx context.Context) (repo.Verdict, error) {
 		return v, nil
 	}
 	var out bytes.Buffer
-	code, err := c.run(ctx, &out, nil, "pg_amcheck", "--all", "--install-missing", "--jobs", fmt.Sprint(c.o.Jobs))
+	args := []string{"--all", "--install-missing", "--jobs", fmt.Sprint(c.o.Jobs)}
+	if c.o.HeapAllIndexed {
+		args = append(args, "--heapallindexed")
+	}
+	code, err := c.run(ctx, &out, nil, "pg_amcheck", args...)
 	switch {
 	case err != nil:
 		return v, err

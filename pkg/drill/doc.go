@@ -7,7 +7,8 @@
 // child of this process and ends before what it runs on is removed.
 //
 // The commit point of a drill is the appearance of its result in the repository, after the
-// cleanup. One that somebody interrupts leaves none.
+// cleanup. One that somebody interrupts leaves none; one that is killed leaves its directory and its server, which
+// the next drill of the same user removes.
 //
-// Reading order: options.go, run.go, scratch.go, settings.go, server.go, log.go, reached.go, checks.go.
+// Reading order: options.go, run.go, scratch.go, leftover.go, settings.go, server.go, log.go, reached.go, checks.go.
 package drill

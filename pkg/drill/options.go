@@ -36,6 +36,7 @@ type Options struct {
 	Settings       []restore.Setting // of the server, after those of the drill
 	Role           string            // to connect as, which must be there; "": found out
 	Amcheck        string
+	HeapAllIndexed bool      // pg_amcheck also looks whether every row is in every index
 	SQL            io.Reader // a script for psql; nil: none
 	SQLCommand     string    // another one; ""
 	Database       string    // of the scripts; "": postgres

@@ -51,7 +51,7 @@ func Run(ctx context.Context, c *repo.Cluster, m *repo.Manifest, o Options) (_ *
 		Chain: []string{}, Target: o.Target.String(), Host: host, StartedAt: d.begun.UTC(), Phases: []repo.Phase{},
 		Checks: []repo.Verdict{}, Warnings: []string{}, Version: o.Version,
 	}
-	if d.scratch, err = newScratch(o.Scratch); err != nil {
+	if d.scratch, err = newScratch(o.Scratch, o.Log); err != nil {
 		return nil, err
 	}
 	err = d.rehearse(ctx)
@@ -132,7 +132,7 @@ func (d *drill) restore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.scratch.configure(r.Recovery, d.o.Settings)
+	return d.scratch.configure(ctx, r.Recovery, d.o.Settings)
 }
 
 // recover starts the server and waits until it takes connections.
@@ -193,6 +193,9 @@ func (d *drill) cleanup() error {
 	}
 	if !d.o.Keep {
 		return d.scratch.remove()
+	}
+	if err := d.scratch.leave(); err != nil {
+		return err
 	}
 	if d.server != nil {
 		d.o.Log.Info("left for you", "directory", d.scratch.dir, "start", d.server.String())

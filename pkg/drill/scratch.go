@@ -4,8 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+
+	"github.com/pgincr/pgincr/internal/durable"
 )
 
 // scratch is where a drill takes place. Its names:
@@ -21,44 +24,62 @@ const (
 )
 
 type scratch struct {
-	dir     string
-	made    bool   // by this drill: it goes with what is in it
-	sockets string // another directory, where dir has too long a name for sockets
+	dir  string
+	made bool // by this drill: it goes with what is in it
+	lock *durable.Lock
+
+	sockets     string // another directory, where dir has too long a name for sockets
+	socketsLock *durable.Lock
 }
 
-// newScratch makes the directory, or takes an empty one.
-func newScratch(dir string) (s *scratch, err error) {
+// newScratch makes the directory, or takes an empty one. What killed drills have left is removed before.
+func newScratch(dir string, log *slog.Logger) (s *scratch, err error) {
+	removeLeftovers(log)
 	if dir == "" {
 		dir, err = os.MkdirTemp("", tempDirPattern)
 		s = &scratch{dir: dir, made: true}
 	} else {
-		s, err = namedScratch(dir)
+		s, err = namedScratch(dir, log)
 	}
 	if err != nil {
 		return nil, err
 	}
-	// Whoever makes this file has the directory.
-	if err := s.write(accessName, "local all all trust\n"); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return nil, &ScratchError{Dir: s.dir, Found: accessName}
-		}
-		return nil, errors.Join(err, s.remove())
+	if s.lock, err = lockPlace(s.dir, s.made); err != nil {
+		return nil, err
 	}
-	if len(s.socketDir()) > maxSocketDir {
-		if s.sockets, err = os.MkdirTemp("", tempDirPattern); err == nil && len(s.sockets) > maxSocketDir {
-			err = fmt.Errorf("%s: too long a path for a Unix socket; set TMPDIR to a shorter one", s.sockets)
-		}
-		if err != nil {
-			return nil, errors.Join(err, s.remove())
-		}
+	if err := s.prepare(); err != nil {
+		return nil, errors.Join(err, s.remove())
 	}
 	return s, nil
 }
 
+// prepare makes what there is before anything is restored.
+func (s *scratch) prepare() (err error) {
+	if err := s.write(accessName, "local all all trust\n"); err != nil {
+		return err
+	}
+	if len(s.dir) <= maxSocketDir {
+		return nil
+	}
+	if s.sockets, err = os.MkdirTemp("", tempDirPattern); err != nil {
+		return err
+	}
+	if s.socketsLock, err = lockPlace(s.sockets, true); err != nil {
+		return err
+	}
+	if len(s.sockets) > maxSocketDir {
+		return fmt.Errorf("%s: too long a path for a Unix socket; set TMPDIR to a shorter one", s.sockets)
+	}
+	return nil
+}
+
 // namedScratch makes the directory that somebody named, or proves that it is empty.
-func namedScratch(dir string) (*scratch, error) {
+func namedScratch(dir string, log *slog.Logger) (*scratch, error) {
 	abs, err := filepath.Abs(dir)
 	if err != nil {
+		return nil, err
+	}
+	if _, err := removeLeftover(abs, log); err != nil {
 		return nil, err
 	}
 	s := &scratch{dir: abs}
@@ -104,17 +125,18 @@ func (s *scratch) write(name, content string) error {
 
 // remove removes what is in the directory, and the directory if the drill made it.
 func (s *scratch) remove() error {
-	var errs []error
-	if s.sockets != "" {
-		errs = append(errs, os.RemoveAll(s.sockets))
+	var err error
+	if s.socketsLock != nil {
+		err = empty(s.sockets, s.socketsLock, true)
 	}
-	if s.made {
-		return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+	return errors.Join(err, empty(s.dir, s.lock, s.made))
+}
+
+// leave gives what is in the directory to somebody: no drill removes it.
+func (s *scratch) leave() error {
+	var err error
+	if s.socketsLock != nil {
+		err = s.socketsLock.Unlock()
 	}
-	found, err := os.ReadDir(s.dir)
-	errs = append(errs, err)
-	for _, f := range found {
-		errs = append(errs, os.RemoveAll(s.path(f.Name())))
-	}
-	return errors.Join(errs...)
+	return errors.Join(err, s.lock.Unlock())
 }

@@ -2,6 +2,7 @@ package drill
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,10 +27,10 @@ func TestScratch(t *testing.T) {
 		if there {
 			must(t, os.Mkdir(path, 0o700))
 		}
-		s, err := newScratch(path)
+		s, err := newScratch(path, slog.New(slog.DiscardHandler))
 		must(t, err)
 		var full *ScratchError
-		if _, err := newScratch(path); !errors.As(err, &full) || full.Found != accessName {
+		if _, err := newScratch(path, slog.New(slog.DiscardHandler)); !errors.As(err, &full) || full.Found != lockName {
 			t.Errorf("%s: taken twice: %v", name, err)
 		}
 		must(t, os.MkdirAll(filepath.Join(s.data(), "base", "1"), 0o700))
@@ -39,7 +40,8 @@ func TestScratch(t *testing.T) {
 			t.Errorf("%s: left %v, %v", name, found, err)
 		}
 	}
-	if _, err := newScratch(filepath.Join(dir, "no", "such", "place")); !errors.Is(err, os.ErrNotExist) {
+	nowhere := filepath.Join(dir, "no", "such", "place")
+	if _, err := newScratch(nowhere, slog.New(slog.DiscardHandler)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("made below nothing: %v", err)
 	}
 }
@@ -47,7 +49,7 @@ func TestScratch(t *testing.T) {
 // Where the directory has too long a name for a socket, sockets are elsewhere, and go as well.
 func TestScratchSockets(t *testing.T) {
 	t.Setenv("TMPDIR", "/tmp")
-	s, err := newScratch(filepath.Join(t.TempDir(), strings.Repeat("x", maxSocketDir)))
+	s, err := newScratch(filepath.Join(t.TempDir(), strings.Repeat("x", maxSocketDir)), slog.New(slog.DiscardHandler))
 	must(t, err)
 	sockets := s.socketDir()
 	if len(sockets) > maxSocketDir || sockets == s.dir {
@@ -61,7 +63,7 @@ func TestScratchSockets(t *testing.T) {
 	long := filepath.Join(t.TempDir(), strings.Repeat("y", maxSocketDir))
 	must(t, os.Mkdir(long, 0o700))
 	t.Setenv("TMPDIR", long)
-	if _, err := newScratch(""); err == nil {
+	if _, err := newScratch("", slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a socket's name is too long, and nobody says so")
 	}
 	if found, err := os.ReadDir(long); err != nil || len(found) > 0 {
@@ -92,4 +94,57 @@ func TestParentTimeline(t *testing.T) {
 			t.Errorf("%q at %s: timeline %d, %v", tt.history, tt.lsn, got, err)
 		}
 	}
+}
+
+// What a killed drill has left goes, from wherever it is, unless somebody else's file is in it; what lives, what is
+// left for somebody and what is not a drill's stays.
+func TestLeftovers(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	log := slog.New(slog.DiscardHandler)
+	killed := func(dir string) string {
+		s, err := newScratch(dir, log)
+		must(t, err)
+		must(t, os.MkdirAll(filepath.Join(s.data(), "base"), 0o700))
+		must(t, s.lock.Release()) // as at its death
+		return s.dir
+	}
+	there := func(path string) bool {
+		_, err := os.Lstat(path)
+		return err == nil
+	}
+	kept, err := newScratch("", log)
+	must(t, err)
+	must(t, kept.leave())
+	alive, err := newScratch("", log)
+	must(t, err)
+	other := filepath.Join(tmp, tempDirPattern+"other")
+	must(t, os.Mkdir(other, 0o700))
+	dead := killed("")
+	mine := killed("")
+	must(t, os.WriteFile(filepath.Join(mine, "mine"), nil, 0o600))
+	made, empty := killed(filepath.Join(t.TempDir(), "made")), killed(t.TempDir())
+
+	removeLeftovers(log)
+	for path, want := range map[string]bool{
+		kept.path(accessName): true, alive.path(accessName): true, other: true, dead: false,
+		filepath.Join(mine, dataName): true, filepath.Join(mine, lockName): true, made: true,
+	} {
+		if there(path) != want {
+			t.Errorf("%s: there: %v", path, !want)
+		}
+	}
+	for _, dir := range []string{made, empty} { // is named again
+		s, err := newScratch(dir, log)
+		must(t, err)
+		if s.made != (dir == made) {
+			t.Errorf("%s: made: %v", dir, s.made)
+		}
+		must(t, s.remove())
+	}
+	var foreign *ScratchError
+	if _, err := newScratch(mine, log); !errors.As(err, &foreign) || foreign.Found != "mine" {
+		t.Errorf("somebody's file is in it: %v", err)
+	}
+	must(t, alive.remove())
 }
