@@ -13,8 +13,13 @@ import (
 // only root can make.
 func smallFileSystem(t *testing.T) string {
 	t.Helper()
+	return sizedFileSystem(t, "12m")
+}
+
+func sizedFileSystem(t *testing.T, size string) string {
+	t.Helper()
 	dir := pgtest.TempDir(t)
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=12m,mode=0777"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size="+size+",mode=0777"); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

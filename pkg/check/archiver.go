@@ -26,7 +26,7 @@ func archiver(ctx context.Context, s *server.Server, c *repo.Cluster, o Options)
 	}
 	a, err := s.Archiver(ctx)
 	if err != nil {
-		return []Finding{Failed(name, err, "")}
+		return []Finding{Failed(name, err, ""), skipped(arrivesName, "that cannot be told")}
 	}
 	if !switched {
 		arrives = lastArrived(ctx, c, a)

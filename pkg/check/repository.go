@@ -18,7 +18,11 @@ func Repository(ctx context.Context, c *repo.Cluster, o Options) []Finding {
 	findings := []Finding{writable(ctx, c), key(c)}
 	all, err := c.Backups(ctx)
 	if err != nil {
-		return append(findings, Failed("backups", err, ""))
+		findings = append(findings, Failed("backups", err, ""))
+		for _, name := range []string{"backup-age", "chain", "corrupt-pages", "wal-gaps", "restorable"} {
+			findings = append(findings, skipped(name, "the backups could not be listed"))
+		}
+		return append(findings, drill(ctx, c, o), (&backups{o: o}).space())
 	}
 	b := backups{all: all, o: o}
 	findings = append(findings, b.whole(), b.age(), b.chain(ctx, c), b.corruptPages())

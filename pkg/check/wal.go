@@ -18,7 +18,9 @@ func walOf(ctx context.Context, c *repo.Cluster, all []*repo.Manifest) []Finding
 		return []Finding{skipped(gapsName, "the key at hand does not read WAL"), skipped(name, "likewise")}
 	}
 	if err != nil {
-		return []Finding{Failed(gapsName, err, "pgincr verify tells what is still whole")}
+		return []Finding{
+			Failed(gapsName, err, "pgincr verify tells what is still whole"), skipped(name, "that cannot be told"),
+		}
 	}
 	return []Finding{gapsFinding(gapsName, windows, gaps), restorable(name, windows, all)}
 }
