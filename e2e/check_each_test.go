@@ -116,8 +116,10 @@ func TestEachCheckBroken(t *testing.T) {
 		{"archive-command", "critical", "empty: WAL piles up", "archive-push --repo " + s.repo, nil, func() func() {
 			return setting("archive_command", "''", false)
 		}},
-		{"archive-command", "warning", "is not pgincr archive-push: true", "archive-push --repo " + s.repo, nil,
-			func() func() { return setting("archive_command", "'true'", false) }},
+		{
+			"archive-command", "warning", "is not pgincr archive-push: true", "archive-push --repo " + s.repo, nil,
+			func() func() { return setting("archive_command", "'true'", false) },
+		},
 		{"archive-command", "warning", "archive_library is", "leave archive_library empty", nil, func() func() {
 			command := setting("archive_command", "''", false)
 			library := setting("archive_library", "'basic_archive'", false)
@@ -137,12 +139,14 @@ func TestEachCheckBroken(t *testing.T) {
 		{"wal-space", "warning", "free, ", "make room", nil, func() func() { return fill(t, s.wal(), s.walSize()/12) }},
 		{"wal-space", "critical", "free, ", "make room", nil, func() func() { return fill(t, s.wal(), s.walSize()/50) }},
 		// The last two cannot be undone: WAL that is lost, and a page that is broken.
-		{"archive-arrives", "critical", "although the server says", "make archive_command name this repository", nil,
+		{
+			"archive-arrives", "critical", "although the server says", "make archive_command name this repository", nil,
 			func() func() {
 				undo := setting("archive_command", "'true'", false)
 				s.archive()
 				return undo
-			}},
+			},
+		},
 		{"corrupt-pages", "critical", "1 pages of the cluster were corrupt", "pgincr show", nil, func() func() {
 			path := filepath.Join(s.pg.DataDir, s.pg.Query1("SELECT pg_relation_filepath('t')"))
 			s.pg.Exec("CHECKPOINT")
