@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pgincr/pgincr/internal/pace"
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
@@ -28,13 +29,24 @@ func (s *Server) FlushLSN(ctx context.Context) (pg.LSN, error) {
 	return parseLSN("WAL flush position", lsn)
 }
 
+// statisticsDelay is how late statistics may come before PostgreSQL 15: PGSTAT_STAT_INTERVAL (pgstat.c), 500 ms, and
+// a little. From 15 on they lie in shared memory.
+const statisticsDelay = 600 * time.Millisecond
+
 // LastArchived gives pg_stat_archiver's newest archived file, "" when there is none, and its count of
-// failures.
+// failures. Where the statistics know of none they may be late: before PostgreSQL 15 it looks a second time.
 func (s *Server) LastArchived(ctx context.Context) (name string, failed int64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	const sql = "SELECT coalesce(last_archived_wal, ''), failed_count FROM pg_stat_archiver"
-	if err := s.queryRow(ctx, "pg_stat_archiver", sql, nil, &name, &failed); err != nil {
+	err = s.queryRow(ctx, "pg_stat_archiver", sql, nil, &name, &failed)
+	if err == nil && name == "" && s.info.Major() < 15 {
+		if err := pace.Sleep(ctx, statisticsDelay); err != nil {
+			return "", 0, err
+		}
+		err = s.queryRow(ctx, "pg_stat_archiver", sql, nil, &name, &failed)
+	}
+	if err != nil {
 		return "", 0, fmt.Errorf("server %s: %w", s.label, err)
 	}
 	return name, failed, nil

@@ -3,6 +3,8 @@ package server_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -352,6 +354,32 @@ func TestLastArchived(t *testing.T) {
 	c.Poll("failures", func() bool {
 		_, failed, err := s.LastArchived(t.Context())
 		return err == nil && failed > 0
+	})
+}
+
+// The first file that was archived is known at once, also where statistics come late.
+func TestFirstArchived(t *testing.T) {
+	pgtest.ForEnds(t, func(t *testing.T, install pgtest.Install) {
+		c := install.New(t, pgtest.Setting("archive_mode", "on"), pgtest.Setting("archive_command", "true"))
+		s := connect(t, config(c))
+		// The statistics that others look at are read no later than here.
+		if _, err := s.Archiver(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		segment := c.SwitchWAL()
+		done := filepath.Join(c.DataDir, "pg_wal", "archive_status", segment+".done")
+		for {
+			if _, err := os.Stat(done); err == nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if install.Major >= 15 {
+			time.Sleep(100 * time.Millisecond) // the statistics follow the name
+		}
+		if name, _, err := s.LastArchived(t.Context()); err != nil || name != segment {
+			t.Errorf("archived %q, want %s: %v", name, segment, err)
+		}
 	})
 }
 
