@@ -160,6 +160,24 @@ func TestReceiverKilled(t *testing.T) {
 	})
 }
 
+// Who ends a receiver whose server has just died gets no error.
+func TestReceiverEndsAsServerDies(t *testing.T) {
+	t.Parallel()
+	s := newLonelySite(t, pgtest.Newest(t), pgtest.WALSegmentSize(1))
+	s.pg.Exec("CREATE TABLE t (n int)")
+	for n := range 8 {
+		r := s.receive(s.pg)
+		awaitReceived(s.pg)
+		s.pg.Exec("INSERT INTO t SELECT generate_series(1, 1000)")
+		s.pg.Kill()
+		time.Sleep(time.Duration(3*n) * time.Millisecond)
+		if code := r.end(t, syscall.SIGTERM); code != 0 {
+			t.Errorf("exit %d\n%s", code, r.stderr)
+		}
+		s.pg.Start()
+	}
+}
+
 // noGap checks that each segment from first on, up to that before last, can be fetched.
 func noGap(t *testing.T, s *site, first, last string) {
 	t.Helper()

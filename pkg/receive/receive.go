@@ -57,7 +57,13 @@ func Run(ctx context.Context, c *repo.Cluster, o Options) (err error) {
 		if errors.Is(err, errGone) {
 			continue
 		}
-		if !r.temporary(err) || ctx.Err() != nil {
+		if !r.temporary(err) {
+			return err
+		}
+		if ctx.Err() != nil { // asked to end while the server goes away
+			if serverAway(err) {
+				return nil
+			}
 			return err
 		}
 		if r.progress {
@@ -98,6 +104,13 @@ func (e *LineError) Error() string {
 type behindError struct{ text string }
 
 func (e *behindError) Error() string { return e.text }
+
+// serverAway says whether an error is that the server is not there. What was received before is stored then: an error
+// of that comes instead.
+func serverAway(err error) bool {
+	var connect *server.ConnectError
+	return errors.Is(err, server.ErrSessionLost) || errors.As(err, &connect)
+}
 
 // temporary says whether trying again can help.
 func (r *receiver) temporary(err error) bool {
