@@ -12,7 +12,12 @@ import (
 // readable by the clusters' user.
 var pgincr string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(measureVariable) != "" {
+		os.Exit(measure(os.Args[1:]))
+	}
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "pgincr-e2e-")

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pgincr/pgincr/internal/pgtest"
 )
@@ -194,7 +195,12 @@ func TestChainHygiene(t *testing.T) {
 		plays(t, install, sources, "40")
 		s := timelineSite(t, install, quiet())
 		full := s.full()
-		other := timelineSite(t, install).full()
+		elsewhere := timelineSite(t, install)
+		other := elsewhere.full()
+		for other.ID == full.ID { // within the same second
+			time.Sleep(100 * time.Millisecond)
+			other = elsewhere.full()
+		}
 		var chains [][2]backup
 		for i, source := range sources {
 			s.sql(fmt.Sprintf(`UPDATE t SET pad = '%s' WHERE id %% 50 = %d`, source, i), `CHECKPOINT`)

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -16,24 +15,6 @@ import (
 
 // maxMemory is what a command may take at two jobs, whatever it works on.
 const maxMemory = 256 << 20
-
-// cost is what a command took.
-type cost struct {
-	cpu    time.Duration
-	memory int64 // bytes, resident, at its peak
-}
-
-// measured runs the binary at two jobs and gives its cost.
-func (s *site) measured(args ...string) cost {
-	s.t.Helper()
-	cmd := pgtest.Command(s.t.Context(), pgincr, args...)
-	cmd.Env = append(append(cmd.Env, s.pg.Env()...), "PGINCR_REPO="+s.repo, "PGINCR_JOBS=2")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		s.t.Fatalf("pgincr %v: %v\n%.2000s", args, err, out)
-	}
-	usage := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	return cost{cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), usage.Maxrss << 10}
-}
 
 // scaled is something that can be made larger.
 type scaled struct {
@@ -118,12 +99,12 @@ func (s *site) scales(sc scaled, size int) {
 				continue
 			}
 			c := run()
-			s.t.Logf("%d %s: %s takes %v of CPU, %d MiB", n, sc.name, name, c.cpu.Round(time.Millisecond), c.memory>>20)
-			if c.memory > maxMemory {
-				s.t.Errorf("%d %s: %s takes %d MiB, want at most %d", n, sc.name, name, c.memory>>20, int64(maxMemory)>>20)
+			s.t.Logf("%d %s: %s takes %v of CPU, %d MiB", n, sc.name, name, c.CPU.Round(time.Millisecond), c.Memory>>20)
+			if c.Memory > maxMemory {
+				s.t.Errorf("%d %s: %s takes %d MiB, want at most %d", n, sc.name, name, c.Memory>>20, int64(maxMemory)>>20)
 			}
 			if old, ok := before[name]; ok {
-				ratio := c.cpu.Seconds() / old.cpu.Seconds()
+				ratio := c.CPU.Seconds() / old.CPU.Seconds()
 				s.t.Logf("%s: %s takes %.1f times as long for 4 times as many %s", sc.name, name, ratio, sc.name)
 				if ratio > 5 && size >= sc.judged {
 					s.t.Errorf("%s: %s takes %.1f times as long for 4 times as many: not linear", sc.name, name, ratio)
