@@ -107,22 +107,31 @@ as "$dir/pgincr" restore "$full" -D "$dir/before" -j "$jobs" -q
 as "$dir/pgincr" restore "$id" -D "$dir/reference" -j "$jobs" -q
 sync -f "$dir"
 
-side_copy() { cp -r "$dir/reference" "$dir/out" && sync -f "$dir/out"; }
-side_chain() { "$dir/pgincr" restore "$id" -D "$dir/out" -j "$jobs" -q; }
-side_full() { "$dir/pgincr" restore "$full" -D "$dir/out" -j "$jobs" -q; }
-side_native() { "$bin/pg_combinebackup" -o "$dir/out" "${native[@]}"; }
-side_inplace() { "$dir/pgincr" restore "$later" -D "$dir/out" --delta -j "$jobs" -q; }
-side_backrest() { mkdir -m 700 "$dir/out" && chown --reference="$dir/data" "$dir/out" && rest restore "$dir/out" --type=none --process-max="$jobs"; }
+side_copy() { cp -r "$dir/reference" "$out" && sync -f "$out"; }
+side_chain() { "$dir/pgincr" restore "$id" -D "$out" -j "$jobs" -q; }
+side_full() { "$dir/pgincr" restore "$full" -D "$out" -j "$jobs" -q; }
+side_native() { "$bin/pg_combinebackup" -o "$out" "${native[@]}"; }
+side_inplace() { "$dir/pgincr" restore "$later" -D "$out" --delta -j "$jobs" -q; }
+side_backrest() { mkdir -m 700 "$out" && chown --reference="$dir/data" "$out" && rest restore "$out" --type=none --process-max="$jobs"; }
 sides=(copy chain full inplace native)
 [[ -z $backrest ]] || sides+=(backrest)
+
+# ext4 searches long for an inode beside ones that were deleted a moment ago, which cost up to a second of CPU here,
+# whatever restores. So each run writes to a place of its own, in another part of the file system.
+mkdir "$dir/places"
+chmod 755 "$dir/places"
+chattr +T "$dir/places" 2>/dev/null || say "not ext4: outputs lie where those before were deleted"
 
 # What a side is run with: its variables and functions, in a shell of its own.
 script=$(declare -p dir id full later jobs bin native backrest && declare -f as rest && declare -f "${sides[@]/#/side_}")
 declare -A wall cpu mem
 for ((run = 1; run <= runs; run++)); do
   for side in "${sides[@]}"; do
-    rm -rf "$dir/out"
-    [[ $side != inplace ]] || cp -a "$dir/before" "$dir/out"
+    export out=$dir/places/$run-$side/out
+    rm -rf "$dir"/places/*
+    mkdir "${out%/out}"
+    chmod 755 "${out%/out}"
+    [[ $side != inplace ]] || cp -a "$dir/before" "$out"
     sync -f "$dir"
     /usr/bin/time -o "$dir/time" -f '%e %U %S %M' bash -euc "$script; side_$side" >&2
     read -r real user sys rss <"$dir/time"

@@ -67,8 +67,8 @@ func (b *bench) restoreChain(ctx context.Context, length int) error {
 }
 
 func (c *chained) sides() []side {
-	b, out := c.b, filepath.Join(c.where, "out")
-	fresh := func(context.Context) error { return os.RemoveAll(out) }
+	b, place := c.b, &places{b: c.b, where: c.where}
+	out, fresh := place.out(), place.fresh
 	own := func(_ context.Context, r *sample, _ string) error {
 		r.Stored = size(out)
 		return nil
