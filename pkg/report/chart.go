@@ -163,7 +163,7 @@ func (d *Data) rateChart() chart {
 		}
 		return 100 * float64(m.BlocksStored) / float64(m.BlocksTotal)
 	}
-	return d.chart(1000, rate, func(v float64) string { return fmt.Sprintf("%g %%", v) },
+	return d.chart(1000, rate, percentLabel,
 		func(m *repo.Manifest) bool { return m.Type == repo.TypeIncremental })
 }
 
@@ -175,6 +175,11 @@ func (d *Data) sizeChart() chart {
 		c.Line += fmt.Sprintf("%g,%g ", m.X+m.W/2, m.Y+m.H/2)
 	}
 	return c
+}
+
+// percentLabel writes a power of ten, which repeated multiplication has not quite hit.
+func percentLabel(v float64) string {
+	return fmt.Sprintf("%.*f %%", max(0, -int(math.Round(math.Log10(v)))), v)
 }
 
 func bytesLabel(v float64) string { return human.Bytes(int64(v)) }

@@ -139,6 +139,16 @@ func TestLogScale(t *testing.T) {
 	if diff := cmp.Diff([]string{"1 kB", "10 kB", "100 kB", "1 MB", "10 MB"}, got); diff != "" {
 		t.Error(diff)
 	}
+	got = nil
+	for _, tick := range newLogScale([]float64{0.00002, 0.009}, 1000).ticks(percentLabel) {
+		got = append(got, tick.Label)
+	}
+	if diff := cmp.Diff([]string{"0.00001 %", "0.0001 %", "0.001 %", "0.01 %"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if one := percentLabel(100); one != "100 %" {
+		t.Error(one)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SliceOf(rapid.Float64Range(0, 1e15)).Draw(t, "values")
 		s := newLogScale(values, 1024)
