@@ -119,7 +119,10 @@ func nextSegment(ctx context.Context, b *repo.BackupReader, archive wal.Archive,
 		_, err = wal.Build(ctx, req)
 	}
 	var incomplete *wal.IncompleteError
-	if errors.As(err, &incomplete) {
+	switch ok := errors.As(err, &incomplete); {
+	case ok && incomplete.Finding:
+		err = nil // it follows; no page map is wanted of it
+	case ok && !incomplete.Unread:
 		return archiveLine{foreign: fmt.Sprintf("%s in the archive does not follow on the WAL that backup %s carries (%s)",
 			next, m.ID, incomplete.Reason)}, nil
 	}

@@ -21,6 +21,10 @@ func TestCarriedAndArchived(t *testing.T) {
 	w.pg.Exec(`CREATE TABLE t AS SELECT generate_series(1, 1000) id`)
 	m := w.backup(w.pg, false)
 	w.pg.Exec(`INSERT INTO t SELECT generate_series(1, 1000)`)
+	// No page map is made over this, but the WAL follows as any.
+	w.pg.Exec(`ALTER SYSTEM SET full_page_writes = off`)
+	w.pg.Reload()
+	w.pg.Exec(`CHECKPOINT`)
 	w.switchWAL(w.pg)
 	g := m.Geometry
 	last := g.WALFileName(1, g.SegmentOf(m.StopLSN-1))
@@ -67,6 +71,21 @@ func TestCarriedAndArchived(t *testing.T) {
 			}
 		})
 	}
+	t.Run("damaged next object", func(t *testing.T) {
+		w := *w
+		w.t = t
+		w.replace(last, nil)
+		w.replace(next, content[next])
+		b, err := os.ReadFile(w.object(next))
+		must(t, err)
+		b[len(b)/2] ^= 1
+		must(t, os.WriteFile(w.object(next), b, 0o600))
+		o := w.options()
+		o.DryRun = true
+		if res, err := restore.Run(t.Context(), w.cluster, m, o); !errors.Is(err, repo.ErrCorrupt) {
+			t.Errorf("%v, warnings %q", err, res.Warnings)
+		}
+	})
 	t.Run("damaged object", func(t *testing.T) {
 		w := *w
 		w.t = t

@@ -45,9 +45,12 @@ type IncompleteError struct {
 	Segment string // "": no segment is to blame
 	Reason  string
 	Err     error // what is behind it; may be nil
-	// Unknown: the WAL is there, but a record changes relations in a way that is not known. The server's summaries
-	// say nothing of such a record.
-	Unknown bool
+	// Unread: the WAL is not there, or what is stored of it cannot be read. That says nothing about the WAL.
+	Unread bool
+	// Finding: the WAL is whole, from record to record, but with something in it that makes its map unreliable.
+	// Unknown: that is a record which changes relations in a way that is not known; the server's
+	// summaries say nothing of it.
+	Finding, Unknown bool
 }
 
 func (e *IncompleteError) Error() string { return "no complete page map: " + e.Reason }
@@ -223,21 +226,35 @@ func (b *builder) prove(ctx context.Context, s *Stretch) error {
 	if s.End == b.to && s.missing() > 0 {
 		return b.incompleteAt(b.to-1, fmt.Sprintf("has a record that runs over %s, where the range ends", b.To))
 	}
-	for _, f := range s.Findings {
-		if f.Last >= b.from && f.First < b.to {
-			at := max(f.First, b.from)
-			err := b.incompleteAt(at, fmt.Sprintf("is of no use at %s: %s", at, f.Reason))
-			err.Unknown = strings.HasSuffix(f.Reason, reasonUnknown)
-			return err
-		}
-	}
 	if err := b.proveSwitches(s); err != nil {
 		return err
 	}
-	if b.fromFound || slices.Contains(s.Redos, b.from) {
+	if !b.fromFound && !slices.Contains(s.Redos, b.from) {
+		if err := b.proveFrom(ctx); err != nil {
+			return err
+		}
+	}
+	return b.found(s)
+}
+
+// found gives the first of the findings in the range; of those, one that leaves no map to be believed.
+func (b *builder) found(s *Stretch) error {
+	var first *IncompleteError
+	for _, f := range s.Findings {
+		if f.Last < b.from || f.First >= b.to {
+			continue
+		}
+		at := max(f.First, b.from)
+		err := b.incompleteAt(at, fmt.Sprintf("is of no use at %s: %s", at, f.Reason))
+		err.Finding, err.Unknown = true, strings.HasSuffix(f.Reason, reasonUnknown)
+		if first == nil || err.Unknown && !first.Unknown {
+			first = err
+		}
+	}
+	if first == nil {
 		return nil
 	}
-	return b.proveFrom(ctx)
+	return first
 }
 
 // proveSwitches checks that the WAL goes from timeline to timeline where the
@@ -284,7 +301,15 @@ func (b *builder) incomplete(name, what string, err error) *IncompleteError {
 	if err != nil {
 		reason += ": " + err.Error()
 	}
-	return &IncompleteError{Segment: name, Reason: reason, Err: err}
+	var unread *unreadError
+	return &IncompleteError{Segment: name, Reason: reason, Err: err, Unread: errors.As(err, &unread)}
+}
+
+// missing makes the error of a segment that is nowhere.
+func (b *builder) missing(name string) *IncompleteError {
+	err := b.incomplete(name, b.notIn(), nil)
+	err.Unread = true
+	return err
 }
 
 // incompleteAt names the segment that holds the byte at lsn.

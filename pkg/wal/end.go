@@ -24,7 +24,7 @@ func End(ctx context.Context, req MapRequest) (pg.LSN, error) {
 		return 0, err
 	}
 	if next == first {
-		return 0, b.incomplete(b.segmentName(first), b.missing(), nil)
+		return 0, b.missing(b.segmentName(first))
 	}
 	r := newReader(b.Archive, "")
 	for n := next - 1; n >= first; n-- {
@@ -93,7 +93,7 @@ func (b *builder) wholeSegment(ctx context.Context, r *reader, n pg.SegNo) (*Seg
 	case canceled(ctx, err):
 		return nil, err
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, b.incomplete(name, b.missing(), nil) // it was expired meanwhile
+		return nil, b.missing(name) // it was expired meanwhile
 	}
 	return nil, b.incomplete(name, "cannot be read", err)
 }

@@ -49,10 +49,23 @@ func (r *reader) scanArchived(ctx context.Context, name string, o scanOrder) (m 
 	}
 	f, err := r.archive.Open(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, unread(err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+	defer func() { err = errors.Join(err, unread(f.Close())) }()
 	return r.scan(f, o)
+}
+
+// unreadError is one of a file that cannot be read, not of the WAL in it.
+type unreadError struct{ error }
+
+func (e *unreadError) Unwrap() error { return e.error }
+
+// unread marks err, if it is one.
+func unread(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &unreadError{err}
 }
 
 // scanFile scans a file of the pg_wal directory; see scan.
@@ -93,7 +106,7 @@ func (r *reader) scan(src io.Reader, o scanOrder) (*SegmentMap, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, unread(err)
 		}
 	}
 	m, err := r.scanner.finish()

@@ -95,11 +95,11 @@ func (b *builder) scanSegment(ctx context.Context, r *reader, n pg.SegNo) (*Segm
 	if len(causes) > 0 {
 		return nil, name, b.incomplete(name, "cannot be read", causes[0])
 	}
-	return nil, name, b.incomplete(name, b.missing(), nil)
+	return nil, name, b.missing(name)
 }
 
-// missing says where a segment was looked for.
-func (b *builder) missing() string {
+// notIn says where a segment was looked for.
+func (b *builder) notIn() string {
 	switch {
 	case b.Archive == nil:
 		return "is not in pg_wal"
