@@ -250,7 +250,8 @@ func (r *reach) gap() string {
 	return fmt.Sprintf("WAL is there up to %s; segment %s is not archived", r.end, r.missing)
 }
 
-// opener gives what reads the files of the reach: open for whole ones.
+// opener gives what reads the files of the reach: open for whole ones. Its last segment, of which there were parts, may
+// have become whole meanwhile.
 func (r *reach) opener(open openWAL, archive *repo.WALArchive, g pg.Geometry) openWAL {
 	return func(ctx context.Context, name string) (io.ReadCloser, error) {
 		if name != r.partial {
@@ -258,11 +259,46 @@ func (r *reach) opener(open openWAL, archive *repo.WALArchive, g pg.Geometry) op
 		}
 		from, to := io.Pipe()
 		go func() {
-			_, err := archive.CopyPartial(ctx, name, int64(g.WALSegmentSize), to)
+			read := &countedSum{w: to}
+			_, err := archive.CopyPartial(ctx, name, int64(g.WALSegmentSize), read)
+			if errors.Is(err, repo.ErrNotFound) {
+				err = goOn(ctx, open, name, read)
+			}
 			_ = to.CloseWithError(err) // always nil
 		}()
 		return &partialReader{from}, nil
 	}
+}
+
+// countedSum knows how much went through it, and its checksum.
+type countedSum struct {
+	w   io.Writer
+	n   int64
+	sum uint32
+}
+
+func (c *countedSum) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n, c.sum = c.n+int64(n), pg.UpdateCRC32C(c.sum, p[:n])
+	return n, err
+}
+
+// goOn writes the rest of a segment that is whole by now, of which the begin was read in parts.
+func goOn(ctx context.Context, open openWAL, name string, read *countedSum) (err error) {
+	whole, err := open(ctx, name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, whole.Close()) }()
+	begin := &countedSum{w: io.Discard}
+	if _, err := io.CopyN(begin, whole, read.n); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	if begin.sum != read.sum {
+		return fmt.Errorf("%s: %w: it does not begin as its parts did", name, repo.ErrCorrupt)
+	}
+	_, err = io.Copy(read.w, whole)
+	return err
 }
 
 // openWAL opens a WAL file.
