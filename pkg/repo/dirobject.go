@@ -51,6 +51,10 @@ func (s *dirStore) Create(ctx context.Context, name string) (ObjectWriter, error
 		}
 		var f *durable.File
 		if f, err = durable.Create(path, fileMode); err == nil {
+			if err = s.give(path, f.Give); err != nil {
+				err = errors.Join(err, f.Abort())
+				break
+			}
 			return &dirWriter{store: s, f: f, buf: bufio.NewWriterSize(f, 128<<10)}, nil
 		}
 		if !errors.Is(err, fs.ErrNotExist) {

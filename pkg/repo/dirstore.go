@@ -161,8 +161,15 @@ func (s *dirStore) mkdirs(ctx context.Context, dir string) error {
 	if err := s.mkdirs(ctx, filepath.Dir(dir)); err != nil {
 		return err
 	}
+	_, missing := os.Lstat(dir)
 	if err := durable.Mkdir(dir, dirMode); err != nil {
 		return err
+	}
+	if errors.Is(missing, fs.ErrNotExist) {
+		err := s.give(dir, func(uid, gid int) error { return durable.GiveDir(dir, uid, gid) })
+		if err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

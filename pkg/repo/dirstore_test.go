@@ -229,3 +229,52 @@ func holdAndWrite(t *testing.T, dir string) {
 	_, err = io.Copy(io.Discard, os.Stdin) // until it is killed, or the test is gone
 	must(t, errors.Join(err, unlock(), w.Abort()))
 }
+
+// What root makes in a repository of another user is that user's: objects, the directories above them, and locks.
+func TestRootInOthersRepository(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes files for others")
+	}
+	const uid, gid = 65534, 65533
+	root := t.TempDir()
+	if err := os.Chown(root, uid, gid); err != nil {
+		t.Fatal(err)
+	}
+	st, err := repo.OpenStore(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := st.Create(t.Context(), "main/wal/a")
+	if err == nil {
+		_, err = w.Write([]byte("a"))
+	}
+	if err == nil {
+		err = w.Commit(t.Context())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := st.Lock(t.Context(), "main/locks/backup", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"main", "main/wal", "main/wal/a", "main/locks", "main/locks/backup"} {
+		info, err := os.Stat(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := info.Sys().(*syscall.Stat_t); st.Uid != uid || st.Gid != gid {
+			t.Errorf("%s belongs to %d:%d, want %d:%d", name, st.Uid, st.Gid, uid, gid)
+		}
+	}
+	must(t, unlock())
+	// Nor does the owner get what lies elsewhere.
+	elsewhere := t.TempDir()
+	must(t, os.Symlink(elsewhere, filepath.Join(root, "link")))
+	w, err = st.Create(t.Context(), "link/a")
+	must(t, err)
+	must(t, w.Commit(t.Context()))
+	if info, err := os.Stat(filepath.Join(elsewhere, "a")); err != nil || info.Sys().(*syscall.Stat_t).Uid != 0 {
+		t.Errorf("what is behind a link was given away: %v", err)
+	}
+}
