@@ -27,7 +27,11 @@ func (d plainDir) Has(_ context.Context, name string) (bool, error) {
 	return err == nil, err
 }
 
-func (d plainDir) List(context.Context, uint32) ([]string, error) {
+func (d plainDir) Lacking(context.Context, []string) ([]string, error) {
+	return nil, errors.New("not here")
+}
+
+func (d plainDir) List(context.Context, uint32, string) ([]string, error) {
 	entries, err := os.ReadDir(string(d))
 	var names []string
 	for _, e := range entries {
@@ -41,7 +45,8 @@ func (d plainDir) List(context.Context, uint32) ([]string, error) {
 func (d plainDir) Same(context.Context, string, io.Reader) (bool, error) {
 	return false, fs.ErrNotExist
 }
-func (d plainDir) Timelines(context.Context) ([]uint32, error)          { return []uint32{1}, nil }
-func (d plainDir) PutMap(context.Context, string, []byte) error         { return nil }
-func (d plainDir) GetMap(context.Context, string) ([]byte, error)       { return nil, fs.ErrNotExist }
-func (d plainDir) ListMaps(context.Context) (names []string, err error) { return nil, nil }
+
+func (d plainDir) Timelines(context.Context) ([]uint32, error)                  { return []uint32{1}, nil }
+func (d plainDir) PutMap(context.Context, string, []byte) error                 { return nil }
+func (d plainDir) GetMap(context.Context, string) ([]byte, error)               { return nil, fs.ErrNotExist }
+func (d plainDir) ListMaps(context.Context, string) (names []string, err error) { return nil, nil }

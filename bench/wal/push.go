@@ -26,7 +26,7 @@ func benchPush(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	names, err := plainDir(*dir).List(ctx, 1)
+	names, err := plainDir(*dir).List(ctx, 1, "")
 	if err != nil || len(names) < *segments {
 		return fmt.Errorf("%d segments in %q, want %d: %w", len(names), *dir, *segments, err)
 	}

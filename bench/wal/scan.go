@@ -30,7 +30,7 @@ func benchScan(ctx context.Context, args []string) error {
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	names, err := plainDir(*dir).List(ctx, 1)
+	names, err := plainDir(*dir).List(ctx, 1, "")
 	if err != nil || len(names) == 0 {
 		return fmt.Errorf("no segments in %q: %w", *dir, err)
 	}
@@ -110,7 +110,7 @@ func makeMaps(ctx context.Context, args []string) error {
 		return err
 	}
 	req := wal.MapsRequest{Geometry: pg.DefaultGeometry(), Archive: plainDir(args[0]), Jobs: jobs}
-	names, err := plainDir(args[0]).List(ctx, 1)
+	names, err := plainDir(args[0]).List(ctx, 1, "")
 	if err != nil {
 		return err
 	}

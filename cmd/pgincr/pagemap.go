@@ -76,7 +76,7 @@ func (c *pagemapShowCommand) Run(ctx context.Context, p *program) error {
 
 // list prints the names of the stored maps.
 func (c *pagemapShowCommand) list(ctx context.Context, p *program, archive *repo.WALArchive) error {
-	names, err := archive.ListMaps(ctx)
+	names, err := archive.ListMaps(ctx, "")
 	if err != nil {
 		return err
 	}

@@ -173,7 +173,7 @@ func (h histories) of(ctx context.Context, tli pg.TimelineID) (pg.History, error
 
 // newest gives the history of the newest timeline that the position is on.
 func (h histories) newest(ctx context.Context, from position) (pg.History, error) {
-	names, err := h.archive.List(ctx, 0)
+	names, err := h.archive.List(ctx, 0, "")
 	if err != nil {
 		return pg.History{}, err
 	}

@@ -122,7 +122,7 @@ func (c *verifyCommand) choose(ctx context.Context, cluster *repo.Cluster) ([]*r
 // verify looks at backups, parents first, and at the archived WAL that they need.
 func (p *program) verify(
 	ctx context.Context, cluster *repo.Cluster, manifests []*repo.Manifest, quick bool,
-) (*verifyDocument, error) {
+) (_ *verifyDocument, err error) {
 	d := &verifyDocument{Cluster: p.common.Cluster, Quick: quick, OK: true, Backups: []*verifiedBackup{}}
 	byID := map[string]*verifiedBackup{}
 	var total int64
@@ -146,8 +146,10 @@ func (p *program) verify(
 	stop := p.watch(ctx, func() (string, int64, int64) { return "verify", v.Stats().Bytes, total })
 	defer stop()
 	archive := walVerifier{archive: cluster.WAL(repo.Compression{}), quick: quick, seen: map[string]error{}}
+	holds := newHolds(cluster, manifests)
+	defer func() { err = errors.Join(err, holds.end()) }()
 	for _, m := range manifests {
-		err := p.verifyBackup(ctx, cluster, v, &archive, m, byID[m.ID])
+		err := p.verifyBackup(ctx, holds, v, &archive, m, byID[m.ID])
 		if errors.Is(err, repo.ErrNotFound) {
 			p.log.Info("removed meanwhile", "id", m.ID)
 			d.Backups = slices.DeleteFunc(d.Backups, func(b *verifiedBackup) bool { return b.ID == m.ID })
@@ -165,19 +167,20 @@ func (p *program) verify(
 // verifyBackup looks at one backup and the archived WAL that it needs, holding it so that nothing of it is
 // removed on the way.
 func (p *program) verifyBackup(
-	ctx context.Context, cluster *repo.Cluster, v *repo.Verifier, archive *walVerifier,
+	ctx context.Context, holds *holds, v *repo.Verifier, archive *walVerifier,
 	m *repo.Manifest, b *verifiedBackup,
 ) (err error) {
-	if m.Status == repo.StatusOK {
-		use, useErr := cluster.Use(ctx, m.ID)
-		if useErr != nil && !errors.Is(useErr, repo.ErrCorrupt) { // what is wrong with a chain will be told
-			return useErr
-		}
-		if useErr == nil {
-			defer func() { err = errors.Join(err, use.Release()) }()
-		}
+	chain, release, err := holds.hold(ctx, m)
+	if err != nil {
+		return err
 	}
-	ok, err := v.Backup(ctx, m)
+	defer func() { err = errors.Join(err, release()) }()
+	var ok bool
+	if chain != nil {
+		ok, err = v.Chain(ctx, chain)
+	} else {
+		ok, err = v.Backup(ctx, m)
+	}
 	if err != nil {
 		return err
 	}

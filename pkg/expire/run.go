@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -70,7 +71,8 @@ type run struct {
 	archive  *repo.WALArchive
 	remover  *repo.Remover // nil in a dry run
 	verdicts []*Verdict
-	known    map[string]*Verdict // the same by id
+	known    map[string]*Verdict        // the same by id
+	files    map[pg.TimelineID][]string // what archived found, in a dry run
 	res      *Result
 }
 
@@ -284,7 +286,7 @@ func (r *run) chooseWAL(ctx context.Context, held []repo.HeldLock) (remove repo.
 		r.res.WAL = append(r.res.WAL, ranges...)
 		remove.Files = append(remove.Files, files...)
 	}
-	names, err := r.archive.ListMaps(ctx)
+	names, err := r.archive.ListMaps(ctx, "")
 	if err != nil {
 		return remove, err
 	}
@@ -319,17 +321,23 @@ func (r *run) kept(ctx context.Context) ([]*Verdict, error) {
 	return kept, nil
 }
 
-// archived lists the archived WAL by timeline.
+// archived lists the archived WAL by timeline, a dry run once.
 func (r *run) archived(ctx context.Context) (map[pg.TimelineID][]string, error) {
+	if r.files != nil {
+		return maps.Clone(r.files), nil
+	}
 	timelines, err := r.archive.Timelines(ctx)
 	if err != nil {
 		return nil, err
 	}
 	files := map[pg.TimelineID][]string{}
 	for _, tli := range timelines {
-		if files[pg.TimelineID(tli)], err = r.archive.List(ctx, tli); err != nil {
+		if files[pg.TimelineID(tli)], err = r.archive.List(ctx, tli, ""); err != nil {
 			return nil, err
 		}
+	}
+	if r.o.DryRun {
+		r.files = maps.Clone(files)
 	}
 	return files, nil
 }

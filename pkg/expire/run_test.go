@@ -86,9 +86,9 @@ func there(t testing.TB, c *repo.Cluster) string {
 	ids, err := c.BackupIDs(t.Context())
 	must(t, err)
 	a := c.WAL(repo.Compression{})
-	files, err := a.List(t.Context(), 1)
+	files, err := a.List(t.Context(), 1, "")
 	must(t, err)
-	maps, err := a.ListMaps(t.Context())
+	maps, err := a.ListMaps(t.Context(), "")
 	must(t, err)
 	return fmt.Sprintf("%s; WAL %s; maps %s", strings.Join(ids, " "), span(files), span(maps))
 }
@@ -344,7 +344,7 @@ func verifyWhole(t *testing.T, c *repo.Cluster) {
 	t.Helper()
 	all, err := c.Backups(t.Context())
 	must(t, err)
-	files, err := c.WAL(repo.Compression{}).List(t.Context(), 1)
+	files, err := c.WAL(repo.Compression{}).List(t.Context(), 1, "")
 	must(t, err)
 	for _, id := range []string{full2, incr2} {
 		if !slices.ContainsFunc(all, func(m *repo.Manifest) bool { return m.ID == id }) {

@@ -98,7 +98,7 @@ func (r *receiver) newest(ctx context.Context, h pg.History) (pos position, foun
 // newestOf gives the position behind the newest complete segment of one timeline, or at its beginning where it has
 // no page map because its receiver was killed. Without a complete segment it is that of the first with parts.
 func (r *receiver) newestOf(ctx context.Context, tli pg.TimelineID) (pos position, found bool, err error) {
-	names, err := r.archive.List(ctx, uint32(tli))
+	names, err := r.archive.List(ctx, uint32(tli), "")
 	if err != nil {
 		return pos, false, err
 	}

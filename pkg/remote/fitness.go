@@ -58,7 +58,7 @@ func (s *Store) CreateRoot(ctx context.Context) (err error) {
 
 // verifyProbe looks whether the probe is listed and can be read.
 func (s *Store) verifyProbe(ctx context.Context, name string, data []byte) error {
-	found, err := s.listKeys(ctx, s.prefix+name, true)
+	found, err := s.listKeys(ctx, List{Prefix: s.prefix + name, Recursive: true})
 	if err != nil {
 		return err
 	}

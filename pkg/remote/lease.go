@@ -86,8 +86,5 @@ func (l *lease) end(ctx context.Context) error {
 	lost := l.g.Wait()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortPatience)
 	defer cancel()
-	err := l.s.try(ctx, &l.s.usage.remove, func(ctx context.Context) error {
-		return l.s.sv.Delete(ctx, []string{l.key})
-	})
-	return errors.Join(lost, err)
+	return errors.Join(lost, l.s.remove(ctx, []string{l.key}))
 }

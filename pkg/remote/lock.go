@@ -109,7 +109,7 @@ func (s *Store) locked(ctx context.Context, name string, o Object) error {
 
 // flags gives the flags below dir but mine, by name. Those of dead owners are removed.
 func (s *Store) flags(ctx context.Context, dir, mine string) ([]Object, error) {
-	found, err := s.listKeys(ctx, dir, true)
+	found, err := s.listKeys(ctx, List{Prefix: dir, Recursive: true})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (s *Store) now(ctx context.Context) (now time.Time, err error) {
 // bury removes flags of dead owners. Who may not, leaves them.
 func (s *Store) bury(ctx context.Context, keys []string) error {
 	for batch := range slices.Chunk(keys, s.limits.Deletes) {
-		err := s.try(ctx, &s.usage.remove, func(ctx context.Context) error { return s.sv.Delete(ctx, batch) })
+		err := s.remove(ctx, batch)
 		if err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
 		}

@@ -79,7 +79,7 @@ func (m *memory) advance(d time.Duration) {
 func (m *memory) String() string { return "memory://place" }
 
 func (m *memory) Limits() remote.Limits {
-	return remote.Limits{Deletes: 10, Parts: 100, Ordered: m.ordered}
+	return remote.Limits{Deletes: 10, Parts: 100, Ordered: m.ordered, Seeks: true}
 }
 
 func (m *memory) Now(ctx context.Context) (now time.Time, err error) {
@@ -132,32 +132,48 @@ func (m *memory) Stat(ctx context.Context, key string) (o remote.Object, err err
 	return o, err
 }
 
-func (m *memory) List(ctx context.Context, prefix string, recursive bool) (found []remote.Object, err error) {
-	err = m.do(ctx, "list "+prefix, func() error {
+// memoryPage is how many names a page has.
+const memoryPage = 100
+
+func (m *memory) List(ctx context.Context, l remote.List) (page remote.Page, err error) {
+	err = m.do(ctx, "list "+l.Prefix, func() error {
 		sums := map[string]remote.Object{}
 		for key, s := range m.objects {
-			rest, ok := strings.CutPrefix(key, prefix)
+			rest, ok := strings.CutPrefix(key, l.Prefix)
 			if !ok {
 				continue
 			}
 			o := remote.Object{Key: key, Size: int64(len(s.data)), Modified: s.at}
-			if dir, _, below := strings.Cut(rest, "/"); below && !recursive {
-				o = remote.Object{Key: prefix + dir + "/"}
+			if dir, _, below := strings.Cut(rest, "/"); below && !l.Recursive {
+				o = remote.Object{Key: l.Prefix + dir + "/"}
 			}
-			sums[o.Key] = o
+			if o.Key > max(l.After, l.Next) {
+				sums[o.Key] = o
+			}
 		}
-		found = slices.Collect(maps.Values(sums))
+		page = remote.Page{}
+		for _, key := range slices.Sorted(maps.Keys(sums)) {
+			if len(page.Objects) == memoryPage {
+				page.Next = page.Objects[memoryPage-1].Key
+				break
+			}
+			page.Objects = append(page.Objects, sums[key])
+		}
 		return nil
 	})
-	return found, err
+	return page, err
 }
 
 func (m *memory) Delete(ctx context.Context, keys []string) error {
 	return m.do(ctx, "delete "+keys[0], func() error {
+		var missing error
 		for _, key := range keys {
+			if _, ok := m.objects[key]; !ok {
+				missing = repo.ErrNotFound
+			}
 			delete(m.objects, key)
 		}
-		return nil
+		return missing
 	})
 }
 

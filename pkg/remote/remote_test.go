@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -82,6 +83,35 @@ func TestLostAnswer(t *testing.T) {
 				t.Errorf("%d uploads were left", m.uploads)
 			}
 		}
+	}
+}
+
+// What a proxy says instead of the service is not believed: that an object which was to be deleted is not there, or
+// that what was sent of one which was not stored is not.
+func TestProxyAnswers(t *testing.T) {
+	m := newMemory()
+	st := remote.NewStore(t.Context(), m, "", remote.Options{})
+	if err := put(t, st, "a", []byte("a")); err != nil {
+		t.Fatal(err)
+	}
+	m.fail = func(r string, late bool) error {
+		switch {
+		case !late && (strings.HasPrefix(r, "delete ") || strings.HasPrefix(r, "abort ")):
+			return repo.ErrNotFound
+		case r == "complete b":
+			return &remote.Error{Cause: remote.Denied, Err: errors.New("not today")}
+		}
+		return nil
+	}
+	if err := st.Delete(t.Context(), "a"); err == nil || errors.Is(err, repo.ErrNotFound) || m.objects["a"].data == nil {
+		t.Errorf("deleted, but not by the service: %v", err)
+	}
+	if err := st.Delete(t.Context(), "never"); err != nil {
+		t.Errorf("deleted what is not there: %v", err)
+	}
+	err := put(t, st, "b", make([]byte, remote.PartSize+1))
+	if !errors.Is(err, fs.ErrPermission) || errors.Is(err, repo.ErrNotFound) || !strings.Contains(err.Error(), "is left") {
+		t.Errorf("not stored, and not dropped: %v", err)
 	}
 }
 
@@ -219,8 +249,8 @@ func TestLostLock(t *testing.T) {
 
 // slicesOf gives the keys that begin with prefix.
 func slicesOf(m *memory, prefix string) (keys []string) {
-	found, _ := m.List(context.Background(), prefix, true)
-	for _, o := range found {
+	found, _ := m.List(context.Background(), remote.List{Prefix: prefix, Recursive: true})
+	for _, o := range found.Objects {
 		keys = append(keys, o.Key)
 	}
 	return keys
@@ -399,5 +429,31 @@ func TestRequestsOfPlanning(t *testing.T) {
 			}
 		}
 		return chain.Close()
+	})
+	archive := cluster.WAL(repo.Compression{})
+	requests(3, func() error { // a look, the segment and its map
+		name := fmt.Sprintf("%024X", 1<<20)
+		return errors.Join(archive.Put(t.Context(), name, strings.NewReader("WAL")), archive.PutMap(t.Context(), name, nil))
+	})
+	requests(2, func() error { // a write that is refused, and a look whose map is there
+		return archive.PutMap(t.Context(), fmt.Sprintf("%024X", 1<<20), []byte("another"))
+	})
+	requests(1, func() error { // a list that begins behind what is there
+		var names []string
+		for i := range 60 {
+			names = append(names, fmt.Sprintf("%08X%016X", 1, 1<<21+i))
+		}
+		lacking, err := archive.Lacking(t.Context(), names)
+		if len(lacking) != len(names) {
+			t.Errorf("lacking %v", lacking)
+		}
+		return err
+	})
+	requests(1, func() error {
+		names, err := archive.List(t.Context(), 1, fmt.Sprintf("%08X%016X", 1, 4990))
+		if err == nil && len(names) > 0 {
+			t.Errorf("listed %v", names)
+		}
+		return err
 	})
 }

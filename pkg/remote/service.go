@@ -26,10 +26,10 @@ type Service interface {
 	Get(ctx context.Context, key string, p []byte, off int64) (n int, size int64, err error)
 	// Stat looks at an object.
 	Stat(ctx context.Context, key string) (Object, error)
-	// List gives the objects below prefix with their whole keys, in any order; without recursive, those
-	// that have a further slash are summed up as one key that ends in it.
-	List(ctx context.Context, prefix string, recursive bool) ([]Object, error)
-	// Delete removes objects, at most Limits.Deletes of them; one that is not there is no error.
+	// List gives one page of a list.
+	List(ctx context.Context, l List) (Page, error)
+	// Delete removes objects, at most Limits.Deletes of them. One that is not there is no error, or
+	// repo.ErrNotFound when the others are removed.
 	Delete(ctx context.Context, keys []string) error
 	// Now is the service's own time, by which it stamps objects, about that of what it answered last. It costs no
 	// request, or one that nobody charges for.
@@ -40,11 +40,31 @@ type Service interface {
 type Limits struct {
 	Deletes int // objects in one request
 	Parts   int // of one object; 0: any number
+	// Seeks: a recursive list that begins behind a key costs no more than what it gives.
+	Seeks bool
 	// Ordered: parts must be sent one after the other, and all but the last have PartSize bytes.
 	Ordered bool
 	// Direct: nothing stands between that could answer for the service, as a proxy does, so that what it says is
 	// absent needs no proof.
 	Direct bool
+}
+
+// List asks for the objects whose keys begin with Prefix.
+type List struct {
+	Prefix string
+	// Recursive: each by its whole key. Otherwise those that have a further slash are summed up as one key that ends
+	// in it.
+	Recursive bool
+	// After: keys that are not greater are not wanted. A service may give them nevertheless.
+	After string
+	// Next is that of the page before; "" asks for the first one.
+	Next string
+}
+
+// Page is a part of a list, in any order.
+type Page struct {
+	Objects []Object
+	Next    string // asks for the next one; "": this was the last
 }
 
 // PutOptions says what Put is to find.

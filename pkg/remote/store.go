@@ -93,6 +93,20 @@ func (s *Store) Stat(ctx context.Context, name string) (int64, error) {
 	return o.Size, wrap("stat", name, err)
 }
 
+// Glance is Stat without another look where there seems to be nothing.
+func (s *Store) Glance(ctx context.Context, name string) (int64, error) {
+	key, err := s.key(ctx, name)
+	if err != nil {
+		return 0, err
+	}
+	var o Object
+	err = s.try(ctx, &s.usage.stat, func(ctx context.Context) (err error) {
+		o, err = s.sv.Stat(ctx, key)
+		return err
+	})
+	return o.Size, wrap("stat", name, err)
+}
+
 // present calls get, and where that finds nothing, makes certain of it: a listing must show the same, unless
 // the service itself is certain.
 func (s *Store) present(ctx context.Context, key string, get func(context.Context) error) error {
@@ -101,7 +115,7 @@ func (s *Store) present(ctx context.Context, key string, get func(context.Contex
 		if !errors.Is(err, repo.ErrNotFound) || s.limits.Direct {
 			return err
 		}
-		found, listErr := s.listKeys(ctx, key, true)
+		found, listErr := s.listKeys(ctx, List{Prefix: key, Recursive: true})
 		if listErr != nil {
 			return listErr
 		}
@@ -114,13 +128,43 @@ func (s *Store) present(ctx context.Context, key string, get func(context.Contex
 
 // List gives what lies below prefix.
 func (s *Store) List(ctx context.Context, prefix string, recursive bool) ([]repo.ObjectInfo, error) {
-	if dir, ok := strings.CutSuffix(prefix, "/"); prefix != "" && (!ok || repo.VerifyObjectName(dir) != nil) {
-		return nil, fmt.Errorf("list %q: not a prefix", prefix)
+	if err := verifyPrefix(prefix); err != nil {
+		return nil, err
 	}
-	objects, err := s.listKeys(ctx, s.prefix+prefix, recursive)
+	objects, err := s.listKeys(ctx, List{Prefix: s.prefix + prefix, Recursive: recursive})
 	if err != nil {
 		return nil, err
 	}
+	return s.infos(objects, prefix, recursive), nil
+}
+
+// Seeks says whether ListAfter costs no more than what it gives.
+func (s *Store) Seeks() bool { return s.limits.Seeks }
+
+// ListAfter gives what lies below prefix and behind a name.
+func (s *Store) ListAfter(ctx context.Context, prefix, after string) ([]repo.ObjectInfo, error) {
+	if err := verifyPrefix(prefix); err != nil {
+		return nil, err
+	}
+	key := s.prefix + prefix
+	objects, err := s.listKeys(ctx, List{Prefix: key, Recursive: true, After: key + after})
+	if err != nil {
+		return nil, err
+	}
+	found := s.infos(objects, prefix, true)
+	return slices.DeleteFunc(found, func(o repo.ObjectInfo) bool { return o.Name <= after }), nil
+}
+
+// verifyPrefix refuses what List does not take.
+func verifyPrefix(prefix string) error {
+	if dir, ok := strings.CutSuffix(prefix, "/"); prefix != "" && (!ok || repo.VerifyObjectName(dir) != nil) {
+		return fmt.Errorf("list %q: not a prefix", prefix)
+	}
+	return nil
+}
+
+// infos makes rows of a listing of objects below prefix.
+func (s *Store) infos(objects []Object, prefix string, recursive bool) []repo.ObjectInfo {
 	found := make([]repo.ObjectInfo, 0, len(objects))
 	for _, o := range objects {
 		name := strings.TrimPrefix(o.Key, s.prefix+prefix)
@@ -131,16 +175,29 @@ func (s *Store) List(ctx context.Context, prefix string, recursive bool) ([]repo
 		found = append(found, repo.ObjectInfo{Name: name, Size: o.Size})
 	}
 	slices.SortFunc(found, func(a, b repo.ObjectInfo) int { return strings.Compare(a.Name, b.Name) })
-	return found, nil
+	return found
 }
 
-// listKeys lists by key.
-func (s *Store) listKeys(ctx context.Context, prefix string, recursive bool) (found []Object, err error) {
-	err = s.try(ctx, &s.usage.list, func(ctx context.Context) (err error) {
-		found, err = s.sv.List(ctx, prefix, recursive)
-		return err
-	})
-	return found, err
+// listKeys lists by key, page by page.
+func (s *Store) listKeys(ctx context.Context, l List) (found []Object, err error) {
+	for {
+		var page Page
+		err = s.try(ctx, &s.usage.list, func(ctx context.Context) (err error) {
+			page, err = s.sv.List(ctx, l)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, page.Objects...)
+		if page.Next == "" {
+			return found, nil
+		}
+		if page.Next == l.Next {
+			return nil, &Error{s.String(), Unfit, fmt.Errorf("the list of %s does not go on", l.Prefix)}
+		}
+		l.Next = page.Next
+	}
 }
 
 // Delete removes objects.
@@ -157,10 +214,28 @@ func (s *Store) Delete(ctx context.Context, names ...string) error {
 	g.SetLimit(8)
 	for batch := range slices.Chunk(keys, s.limits.Deletes) {
 		g.Go(func() error {
-			return s.try(ctx, &s.usage.remove, func(ctx context.Context) error { return s.sv.Delete(ctx, batch) })
+			return s.remove(ctx, batch)
 		})
 	}
 	return g.Wait()
+}
+
+// remove removes objects with one request. That one is not there may be a proxy's word, and is made certain.
+func (s *Store) remove(ctx context.Context, keys []string) error {
+	err := s.try(ctx, &s.usage.remove, func(ctx context.Context) error { return s.sv.Delete(ctx, keys) })
+	if !errors.Is(err, repo.ErrNotFound) {
+		return err
+	}
+	for _, key := range keys {
+		found, err := s.listKeys(ctx, List{Prefix: key, Recursive: true})
+		if err != nil {
+			return err
+		}
+		if slices.ContainsFunc(found, func(o Object) bool { return o.Key == key }) {
+			return &Error{s.String(), Refused, fmt.Errorf("%s is listed and cannot be deleted", key)}
+		}
+	}
+	return nil
 }
 
 // wrap names the object of what is found or not, as a directory would.

@@ -3,7 +3,7 @@ package remote
 import "sync/atomic"
 
 // Usage counts what was asked of a service, repetitions included: providers charge for it. A list counts
-// once, though providers give a thousand names or so for each request.
+// for each of its pages, of a thousand names or so.
 type Usage struct {
 	Gets, Stats, Lists, Puts, Parts, Deletes int64
 	Read, Written                            int64 // bytes of objects

@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io/fs"
 	"sync"
@@ -164,11 +163,20 @@ func (w *writer) Commit(ctx context.Context) error {
 		err = w.commitParts(ctx)
 	}
 	if err != nil {
-		return errors.Join(wrap("create", w.name, err), w.abort(ctx))
+		return leftover(wrap("create", w.name, err), w.abort(ctx))
 	}
 	w.up = nil
 	w.done()
 	return nil
+}
+
+// leftover adds to an error that what was sent could not be dropped. What that means is the first one's to say: who
+// takes the object for missing, or the service for away, must not do so because of this.
+func leftover(err, abort error) error {
+	if abort == nil {
+		return err
+	}
+	return fmt.Errorf("%w (what was sent is left: %s)", err, abort.Error())
 }
 
 // commitSmall stores an object that fits in one part.

@@ -22,6 +22,14 @@ func (s *Paced) Create(ctx context.Context, name string) (ObjectWriter, error) {
 	return &pacedWriter{ObjectWriter: w, ctx: ctx, limit: s.Limit}, nil
 }
 
+// Seeks is that of the store.
+func (s *Paced) Seeks() bool { return seeks(s.Store) }
+
+// ListAfter lists as the store does.
+func (s *Paced) ListAfter(ctx context.Context, prefix, after string) ([]ObjectInfo, error) {
+	return listAfter(ctx, s.Store, prefix, after)
+}
+
 // pacedWriter has the context of Create, since io.Writer has none.
 type pacedWriter struct {
 	ObjectWriter

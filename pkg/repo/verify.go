@@ -115,16 +115,18 @@ func (v *Verifier) Backup(ctx context.Context, m *Manifest) (ok bool, err error)
 	if err := v.fault(err, Problem{Backup: m.ID}); err != nil {
 		return false, err
 	}
-	if broken {
-		chain = []*Manifest{m} // what is there can be verified all the same
+	if broken { // what is there can be verified all the same
+		return false, v.scanBackup(ctx, m)
 	}
+	return v.Chain(ctx, chain)
+}
+
+// Chain is Backup for the newest of a chain, full backup first, that the caller has read already.
+func (v *Verifier) Chain(ctx context.Context, chain []*Manifest) (ok bool, err error) {
 	for _, b := range chain {
 		if err := v.scanBackup(ctx, b); err != nil {
 			return false, err
 		}
-	}
-	if broken {
-		return false, nil
 	}
 	return v.resolve(ctx, chain)
 }

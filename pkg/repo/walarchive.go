@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/pgincr/pgincr/pkg/pg"
 )
@@ -61,12 +63,13 @@ func (a *WALArchive) Put(ctx context.Context, name string, r io.Reader) error {
 	}
 	h := a.c.walHeader(kindWAL, name)
 	// PostgreSQL asks for what a backlog stored before: that is compared, not stored once more.
-	_, err = a.c.st.Stat(ctx, object)
+	there, err := glance(ctx, a.c.st, object)
 	var offered content
 	switch {
-	case err == nil:
+	case err != nil:
+	case there:
 		offered, err = contentOf(r)
-	case errors.Is(err, ErrNotFound):
+	default:
 		if _, offered, err = a.e.put(ctx, a.c.st, object, h, r); err == nil {
 			return nil
 		}
@@ -152,21 +155,88 @@ func (a *WALArchive) there(ctx context.Context, object string) (bool, error) {
 	return err == nil, err
 }
 
-// List gives the names of the archived WAL files of one timeline (segments, .partial,
-// .backup), sorted; timeline 0: the history files.
-func (a *WALArchive) List(ctx context.Context, timeline uint32) ([]string, error) {
-	prefix := a.c.prefix + walPrefix
-	if timeline != 0 {
-		prefix += fmt.Sprintf("%08X/", timeline)
+// Lacking gives those of WAL files that are not there, as far as a glance shows: it is for who puts them next.
+func (a *WALArchive) Lacking(ctx context.Context, names []string) ([]string, error) {
+	if seeks(a.c.st) {
+		return a.lackingByLists(ctx, names)
 	}
-	found, err := a.c.st.List(ctx, prefix, false)
+	lacks := make([]bool, len(names))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(listWorkers)
+	for i, name := range names {
+		g.Go(func() error {
+			object, err := a.walObject(name)
+			if err != nil {
+				return err
+			}
+			there, err := glance(gctx, a.c.st, object)
+			lacks[i] = !there
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var lacking []string
+	for i, name := range names {
+		if lacks[i] {
+			lacking = append(lacking, name)
+		}
+	}
+	return lacking, nil
+}
+
+// lackingByLists is Lacking by one listing for each timeline, from the first of the names on: what waits to be
+// archived is at its end.
+func (a *WALArchive) lackingByLists(ctx context.Context, names []string) ([]string, error) {
+	first := map[uint32]string{} // of each timeline, 0 for history files
+	timeline := func(name string) uint32 {
+		if _, ok := pg.ParseHistoryFileName(name); ok {
+			return 0
+		}
+		tli, _ := strconv.ParseUint(name[:8], 16, 32) // it was verified
+		return uint32(tli)
+	}
+	for _, name := range names {
+		if err := verifyWALName(name); err != nil {
+			return nil, err
+		}
+		if old, ok := first[timeline(name)]; !ok || name < old {
+			first[timeline(name)] = name
+		}
+	}
+	there := map[string]bool{}
+	for tli, name := range first {
+		// What is greater than its beginning may be the name itself.
+		found, err := a.List(ctx, tli, name[:len(name)-1])
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			there[f] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return there[name] }), nil
+}
+
+// List gives the names of the archived WAL files of one timeline (segments, .partial,
+// .backup) that are greater than after, sorted; timeline 0: the history files.
+func (a *WALArchive) List(ctx context.Context, timeline uint32, after string) ([]string, error) {
+	prefix := a.c.prefix + walPrefix
+	var found []ObjectInfo
+	var err error
+	if timeline == 0 { // there are few, and the timelines beside them
+		found, err = a.c.st.List(ctx, prefix, false)
+	} else {
+		found, err = listAfter(ctx, a.c.st, prefix+fmt.Sprintf("%08X/", timeline), after)
+	}
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, o := range found {
 		_, isHistory := pg.ParseHistoryFileName(o.Name)
-		if verifyWALName(o.Name) == nil && isHistory == (timeline == 0) {
+		if verifyWALName(o.Name) == nil && isHistory == (timeline == 0) && o.Name > after {
 			names = append(names, o.Name)
 		}
 	}
@@ -208,9 +278,6 @@ func (a *WALArchive) PutMap(ctx context.Context, name string, data []byte) error
 	if len(data) > maxMap {
 		return fmt.Errorf("map %s: %d bytes, more than %d", name, len(data), maxMap)
 	}
-	if there, err := a.there(ctx, object); there || err != nil {
-		return err
-	}
 	_, _, err = a.e.put(ctx, a.c.st, object, a.c.walHeader(kindMap, name), bytes.NewReader(data))
 	if errors.Is(err, ErrExists) {
 		return nil
@@ -247,9 +314,13 @@ func (a *WALArchive) GetMap(ctx context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
-// ListMaps gives the names of the stored maps, sorted.
-func (a *WALArchive) ListMaps(ctx context.Context) ([]string, error) {
-	found, err := a.c.st.List(ctx, a.c.prefix+mapsPrefix, true)
+// ListMaps gives the names of the stored maps that are greater than after, sorted.
+func (a *WALArchive) ListMaps(ctx context.Context, after string) ([]string, error) {
+	object := after
+	if len(after) >= 8 {
+		object = after[:8] + "/" + after
+	}
+	found, err := listAfter(ctx, a.c.st, a.c.prefix+mapsPrefix, object)
 	if err != nil {
 		return nil, err
 	}

@@ -137,7 +137,7 @@ func TestWALNames(t *testing.T) {
 		2: {"00000002000000000000000A", "00000002000000000000000A.partial", "00000002000000000000000B"},
 		3: nil,
 	} {
-		got, err := a.List(ctx, tli)
+		got, err := a.List(ctx, tli, "")
 		must(t, err)
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("timeline %d: %s", tli, d)
@@ -181,7 +181,7 @@ func TestMaps(t *testing.T) {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}
 	}
-	got, err := a.ListMaps(ctx)
+	got, err := a.ListMaps(ctx, "")
 	if d := cmp.Diff(names, got); d != "" || err != nil {
 		t.Error(d, err)
 	}

@@ -176,7 +176,7 @@ func TestPartsListed(t *testing.T) {
 	if got, err = a.Parts(t.Context(), 1); err != nil || !cmp.Equal(got, parts[:1]) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if names, err := a.List(t.Context(), 1); err != nil || len(names) > 0 {
+	if names, err := a.List(t.Context(), 1, ""); err != nil || len(names) > 0 {
 		t.Errorf("in the archive: %v, %v", names, err)
 	}
 	for _, p := range []repo.Part{

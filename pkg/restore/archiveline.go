@@ -146,10 +146,10 @@ func (a *carriedArchive) Open(ctx context.Context, name string) (io.ReadCloser, 
 }
 
 // List gives those there are.
-func (a *carriedArchive) List(context.Context, uint32) ([]string, error) { return a.names, nil }
+func (a *carriedArchive) List(context.Context, uint32, string) ([]string, error) { return a.names, nil }
 
 // ListMaps gives none: the carried WAL is not that of stored maps.
-func (a *carriedArchive) ListMaps(context.Context) ([]string, error) { return nil, nil }
+func (a *carriedArchive) ListMaps(context.Context, string) ([]string, error) { return nil, nil }
 
 // GetMap finds none.
 func (a *carriedArchive) GetMap(context.Context, string) ([]byte, error) { return nil, fs.ErrNotExist }

@@ -14,25 +14,37 @@ import (
 )
 
 // walView is the WAL that recovery from a backup can get: what the archive has.
-// It lists each timeline once. Not safe for concurrent use.
+// It lists each timeline once, unless it has to look further back. Not safe for concurrent use.
 type walView struct {
 	archive *repo.WALArchive // nil: none, for backups whose line is another than the archive's
-	listed  map[pg.TimelineID]map[pg.SegNo]bool
+	listed  map[pg.TimelineID]listing
+}
+
+// listing is what there is of one timeline.
+type listing struct {
+	from     pg.SegNo // what is before was not looked for, or not all
+	segments map[pg.SegNo]bool
 }
 
 func newWALView(archive *repo.WALArchive) *walView {
-	return &walView{archive: archive, listed: map[pg.TimelineID]map[pg.SegNo]bool{}}
+	return &walView{archive: archive, listed: map[pg.TimelineID]listing{}}
 }
 
-// segments lists the whole segments of one timeline.
-func (v *walView) segments(ctx context.Context, g pg.Geometry, tli pg.TimelineID) (map[pg.SegNo]bool, error) {
-	if s, ok := v.listed[tli]; ok {
-		return s, nil
+// segments lists the whole segments of one timeline, those from a number on at least.
+func (v *walView) segments(
+	ctx context.Context, g pg.Geometry, tli pg.TimelineID, from pg.SegNo,
+) (map[pg.SegNo]bool, error) {
+	if l, ok := v.listed[tli]; ok && l.from <= from {
+		return l.segments, nil
 	}
 	if v.archive == nil {
 		return nil, nil
 	}
-	names, err := v.archive.List(ctx, uint32(tli))
+	after := ""
+	if from > 0 {
+		after = g.WALFileName(tli, from-1)
+	}
+	names, err := v.archive.List(ctx, uint32(tli), after)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +54,7 @@ func (v *walView) segments(ctx context.Context, g pg.Geometry, tli pg.TimelineID
 			s[n] = true
 		}
 	}
-	v.listed[tli] = s
+	v.listed[tli] = listing{from, s}
 	return s, nil
 }
 
@@ -164,7 +176,8 @@ func (v *walView) reach(ctx context.Context, m *repo.Manifest, h pg.History) (*r
 		}
 	}
 	r := &reach{}
-	for n := g.SegmentOf(m.StartLSN); ; n++ {
+	first := g.SegmentOf(m.StartLSN)
+	for n := first; ; n++ {
 		start, end := g.SegmentStart(n), g.SegmentStart(n+1)
 		ranges, err := h.Ranges(h.TimelineAt(start), start, end)
 		if err != nil {
@@ -176,7 +189,7 @@ func (v *walView) reach(ctx context.Context, m *repo.Manifest, h pg.History) (*r
 		whole := false
 		for i := len(ranges) - 1; i >= 0; i-- {
 			tli := ranges[i].Timeline
-			archived, err := v.segments(ctx, g, tli)
+			archived, err := v.segments(ctx, g, tli, first)
 			if err != nil {
 				return nil, err
 			}
@@ -229,7 +242,7 @@ func (v *walView) findLater(ctx context.Context, g pg.Geometry, h pg.History, n 
 	}
 	first := pg.SegNo(0)
 	for _, tli := range tlis {
-		archived, err := v.segments(ctx, g, tli)
+		archived, err := v.segments(ctx, g, tli, n)
 		if err != nil {
 			return err
 		}

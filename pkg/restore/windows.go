@@ -46,6 +46,9 @@ func Windows(ctx context.Context, c *repo.Cluster, backups []*repo.Manifest) ([]
 		if err := w.line(ctx, pg.TimelineID(tli)); err != nil {
 			return nil, nil, err
 		}
+		if _, err := w.view.segments(ctx, w.g, pg.TimelineID(tli), 0); err != nil { // all, and at once
+			return nil, nil, err
+		}
 	}
 	usable := slices.DeleteFunc(slices.Clone(backups), func(m *repo.Manifest) bool { return m.Status != repo.StatusOK })
 	slices.SortStableFunc(usable, func(a, b *repo.Manifest) int { return cmp.Compare(a.StopLSN, b.StopLSN) })
@@ -151,7 +154,7 @@ func (w *windows) gaps(ctx context.Context, backups []*repo.Manifest) ([]Gap, er
 		}
 	}
 	for _, tli := range w.timelines() {
-		there, err := w.view.segments(ctx, w.g, tli)
+		there, err := w.view.segments(ctx, w.g, tli, 0)
 		if err != nil {
 			return nil, err
 		}

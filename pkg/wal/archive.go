@@ -18,15 +18,18 @@ type Archive interface {
 	// Same says whether the content of a stored file is that of r, or fails with fs.ErrNotExist.
 	// It takes no right to read the file.
 	Same(ctx context.Context, name string, r io.Reader) (bool, error)
+	// Lacking gives those of names that are not there, in their order. It may be wrong about a file: it is for who
+	// puts these next.
+	Lacking(ctx context.Context, names []string) ([]string, error)
 	// List gives the names of the files of one timeline (segments, .partial,
-	// .backup), sorted.
-	List(ctx context.Context, timeline uint32) ([]string, error)
+	// .backup) that are greater than after, sorted.
+	List(ctx context.Context, timeline uint32, after string) ([]string, error)
 	// Timelines gives the timelines that have such files.
 	Timelines(ctx context.Context) ([]uint32, error)
 	// PutMap stores an encoded map beside the segments; an existing one stays.
 	PutMap(ctx context.Context, name string, data []byte) error
 	// GetMap reads one, or fails with fs.ErrNotExist.
 	GetMap(ctx context.Context, name string) ([]byte, error)
-	// ListMaps gives the names of all stored maps, sorted.
-	ListMaps(ctx context.Context) ([]string, error)
+	// ListMaps gives the names of the stored maps that are greater than after, sorted.
+	ListMaps(ctx context.Context, after string) ([]string, error)
 }

@@ -63,7 +63,7 @@ func (b *Backlog) Push(ctx context.Context, path string) BacklogResult {
 	ctx, cancel := context.WithTimeout(ctx, 2*b.Patience)
 	defer cancel()
 	few := func(lacking []string) bool { return 2*len(lacking) < len(ahead) && len(ahead) < len(names) }
-	lacking, err := b.lacking(ctx, ahead)
+	lacking, err := b.Archive.Lacking(ctx, ahead)
 	if err == nil && b.Far && few(lacking) {
 		lacking, err = b.furtherLacking(ctx, names, lacking)
 	}
@@ -93,30 +93,7 @@ func (b *Backlog) furtherLacking(ctx context.Context, names, lacking []string) (
 			return nil, failed
 		}
 	}
-	return b.lacking(ctx, names[:min(len(names), b.Max)])
-}
-
-// lacking gives the files that the archive has not.
-func (b *Backlog) lacking(ctx context.Context, names []string) ([]string, error) {
-	has := make([]bool, len(names))
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(b.Jobs)
-	for i, name := range names {
-		g.Go(func() (err error) {
-			has[i], err = b.Archive.Has(gctx, name)
-			return err
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return nil, err
-	}
-	var lacking []string
-	for i, name := range names {
-		if !has[i] {
-			lacking = append(lacking, name)
-		}
-	}
-	return lacking, nil
+	return b.Archive.Lacking(ctx, names[:min(len(names), b.Max)])
 }
 
 // pushAll pushes files with all workers until patience ends.

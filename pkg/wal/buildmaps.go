@@ -84,7 +84,7 @@ type archived struct {
 
 // list asks the archive what is there.
 func (m *mapMaker) list(ctx context.Context) ([]archived, error) {
-	names, err := m.Archive.ListMaps(ctx)
+	names, err := m.Archive.ListMaps(ctx, "")
 	if err != nil {
 		return nil, fmt.Errorf("page maps: %w", err)
 	}
@@ -97,7 +97,7 @@ func (m *mapMaker) list(ctx context.Context) ([]archived, error) {
 	}
 	var segments []archived
 	for _, tli := range timelines {
-		if names, err = m.Archive.List(ctx, tli); err != nil {
+		if names, err = m.Archive.List(ctx, tli, ""); err != nil {
 			return nil, fmt.Errorf("archived segments: %w", err)
 		}
 		for _, name := range names {

@@ -70,8 +70,23 @@ func (a *dirArchive) Same(_ context.Context, name string, r io.Reader) (bool, er
 	return bytes.Equal(stored, data), err
 }
 
-func (a *dirArchive) List(_ context.Context, timeline uint32) ([]string, error) {
-	return a.names(func(name string) bool { return strings.HasPrefix(name, fmt.Sprintf("%08X", timeline)) })
+func (a *dirArchive) Lacking(ctx context.Context, names []string) (lacking []string, err error) {
+	for _, name := range names {
+		has, err := a.Has(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if !has {
+			lacking = append(lacking, name)
+		}
+	}
+	return lacking, nil
+}
+
+func (a *dirArchive) List(_ context.Context, timeline uint32, after string) ([]string, error) {
+	return a.names(func(name string) bool {
+		return strings.HasPrefix(name, fmt.Sprintf("%08X", timeline)) && name > after
+	})
 }
 
 func (a *dirArchive) Timelines(context.Context) ([]uint32, error) {
@@ -123,12 +138,14 @@ func (a *dirArchive) GetMap(_ context.Context, name string) ([]byte, error) {
 	return nil, fs.ErrNotExist
 }
 
-func (a *dirArchive) ListMaps(context.Context) ([]string, error) {
+func (a *dirArchive) ListMaps(_ context.Context, after string) ([]string, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var names []string
 	for name := range a.maps {
-		names = append(names, name)
+		if name > after {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	return names, nil

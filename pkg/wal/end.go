@@ -58,7 +58,7 @@ func (b *builder) firstMissing(ctx context.Context, n pg.SegNo) (pg.SegNo, error
 		tli := b.History.TimelineAt(b.Geometry.SegmentStart(n+1) - 1)
 		if !listed[tli] {
 			listed[tli] = true
-			names, err := b.Archive.List(ctx, uint32(tli))
+			names, err := b.Archive.List(ctx, uint32(tli), before(b.Geometry, tli, n))
 			if err != nil {
 				return 0, err
 			}

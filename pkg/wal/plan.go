@@ -17,7 +17,10 @@ func (b *builder) plan(ctx context.Context) ([]*piece, error) {
 	var stored []string // sorted
 	if b.Archive != nil && last-first >= fewSegments {
 		var err error
-		if stored, err = b.Archive.ListMaps(ctx); err != nil {
+		// Nothing that begins before the range is of use.
+		end := min(b.Geometry.SegmentStart(first+1), b.to)
+		after := before(b.Geometry, b.History.TimelineAt(end-1), first)
+		if stored, err = b.Archive.ListMaps(ctx, after); err != nil {
 			return nil, &IncompleteError{Reason: "page maps cannot be listed: " + err.Error(), Err: err}
 		}
 		slices.Sort(stored)
@@ -52,4 +55,11 @@ func (b *builder) longest(n, whole pg.SegNo, stored []string) *piece {
 		}
 	}
 	return p
+}
+
+// before is less than the name of a segment and those of the maps that begin with it, and no less than the name of the
+// segment before.
+func before(g pg.Geometry, tli pg.TimelineID, n pg.SegNo) string {
+	name := g.WALFileName(tli, n)
+	return name[:len(name)-1]
 }

@@ -51,7 +51,7 @@ func (s *Spool) path(name string) string { return filepath.Join(s.Dir, name+spoo
 
 // Get writes the archived file called name to dest as the function Get does, from the spool where it has it.
 func (s *Spool) Get(ctx context.Context, name, dest string) (spooled bool, err error) {
-	if !pg.IsWALFileName(name) {
+	if !pg.IsWALFileName(name) || !s.has(name) {
 		return false, Get(ctx, s.Archive, name, dest)
 	}
 	size, sum, err := s.Archive.Sum(ctx, name)
@@ -66,6 +66,12 @@ func (s *Spool) Get(ctx context.Context, name, dest string) (spooled bool, err e
 		return true, nil
 	}
 	return false, Get(ctx, s.Archive, name, dest)
+}
+
+// has says whether a file may be in the spool: it is not asked what the archive holds for nothing.
+func (s *Spool) has(name string) bool {
+	_, err := os.Lstat(s.path(name))
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // take moves a spooled file to dest if it is there and what it should be. A file that is not goes.

@@ -125,40 +125,45 @@ func (s *service) Stat(ctx context.Context, key string) (remote.Object, error) {
 	return o, nil
 }
 
-// List asks for five thousand at a time until all are there.
-func (s *service) List(ctx context.Context, prefix string, recursive bool) ([]remote.Object, error) {
+// List asks for five thousand.
+func (s *service) List(ctx context.Context, l remote.List) (found remote.Page, err error) {
 	c, err := s.container()
 	if err != nil {
-		return nil, err
+		return found, err
 	}
-	var found []remote.Object
-	if recursive {
-		pager := c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &prefix})
-		for pager.More() {
-			page, err := pager.NextPage(ctx)
-			if err != nil {
-				return nil, s.wrap(err, false)
-			}
-			if found, err = appendItems(found, page.Segment.BlobItems); err != nil {
-				return nil, err
-			}
-		}
-		return found, nil
+	var marker *string
+	if l.Next != "" {
+		marker = &l.Next
 	}
-	pager := c.NewListBlobsHierarchyPager("/", &container.ListBlobsHierarchyOptions{Prefix: &prefix})
-	for pager.More() {
+	if l.Recursive {
+		pager := c.NewListBlobsFlatPager(&container.ListBlobsFlatOptions{Prefix: &l.Prefix, Marker: marker})
 		page, err := pager.NextPage(ctx)
 		if err != nil {
-			return nil, s.wrap(err, false)
+			return found, s.wrap(err, false)
 		}
-		for _, dir := range page.Segment.BlobPrefixes {
-			found = append(found, remote.Object{Key: *dir.Name})
-		}
-		if found, err = appendItems(found, page.Segment.BlobItems); err != nil {
-			return nil, err
-		}
+		found.Next = next(page.NextMarker)
+		found.Objects, err = appendItems(nil, page.Segment.BlobItems)
+		return found, err
 	}
-	return found, nil
+	pager := c.NewListBlobsHierarchyPager("/", &container.ListBlobsHierarchyOptions{Prefix: &l.Prefix, Marker: marker})
+	page, err := pager.NextPage(ctx)
+	if err != nil {
+		return found, s.wrap(err, false)
+	}
+	for _, dir := range page.Segment.BlobPrefixes {
+		found.Objects = append(found.Objects, remote.Object{Key: *dir.Name})
+	}
+	found.Next = next(page.NextMarker)
+	found.Objects, err = appendItems(found.Objects, page.Segment.BlobItems)
+	return found, err
+}
+
+// next is where the next page begins; "": there is none.
+func next(marker *string) string {
+	if marker == nil {
+		return ""
+	}
+	return *marker
 }
 
 // appendItems adds what a page lists.
@@ -179,11 +184,15 @@ func (s *service) Delete(ctx context.Context, keys []string) error {
 	if err != nil {
 		return err
 	}
+	var missing error
 	for _, key := range keys {
 		_, err := c.NewBlobClient(key).Delete(ctx, nil)
-		if err = s.wrap(err, false); err != nil && !errors.Is(err, repo.ErrNotFound) {
+		switch err = s.wrap(err, false); {
+		case errors.Is(err, repo.ErrNotFound):
+			missing = err
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	return missing
 }

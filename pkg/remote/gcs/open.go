@@ -101,7 +101,9 @@ func (s *service) http(ctx context.Context) (*http.Client, error) {
 func (s *service) String() string { return s.url }
 
 // Limits: objects are removed one by one, and parts follow each other.
-func (s *service) Limits() remote.Limits { return remote.Limits{Deletes: 1, Ordered: true} }
+func (s *service) Limits() remote.Limits {
+	return remote.Limits{Deletes: 1, Ordered: true, Seeks: true}
+}
 
 // refuse makes an error that stays.
 func (s *service) refuse(cause remote.Cause, err error) error {

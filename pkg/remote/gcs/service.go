@@ -143,54 +143,59 @@ func (o *object) remote() (remote.Object, error) {
 	}, nil
 }
 
-// List asks for a thousand at a time until all are there.
-func (s *service) List(ctx context.Context, prefix string, recursive bool) ([]remote.Object, error) {
+// List asks for a thousand.
+func (s *service) List(ctx context.Context, l remote.List) (found remote.Page, err error) {
 	q := url.Values{
-		"prefix": {prefix}, "maxResults": {"1000"},
+		"prefix": {l.Prefix}, "maxResults": {"1000"},
 		"fields": {"nextPageToken,prefixes,items(name,size,updated)"},
 	}
-	if !recursive {
+	if !l.Recursive {
 		q.Set("delimiter", "/")
 	}
-	var found []remote.Object
-	for {
-		var page struct {
-			NextPageToken string   `json:"nextPageToken"`
-			Prefixes      []string `json:"prefixes"`
-			Items         []object `json:"items"`
-		}
-		at := s.endpoint + "/storage/v1/b/" + url.PathEscape(s.bucket) + "/o?" + q.Encode()
-		err := s.ask(ctx, request{method: http.MethodGet, url: at}, &page)
-		if errors.Is(err, repo.ErrNotFound) {
-			return nil, s.refuse(remote.NoSpace, errors.New("no such bucket"))
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, dir := range page.Prefixes {
-			found = append(found, remote.Object{Key: dir})
-		}
-		for _, item := range page.Items {
-			o, err := item.remote()
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, o)
-		}
-		if page.NextPageToken == "" {
-			return found, nil
-		}
-		q.Set("pageToken", page.NextPageToken)
+	if l.Recursive && l.After != "" {
+		q.Set("startOffset", l.After)
 	}
+	if l.Next != "" {
+		q.Set("pageToken", l.Next)
+	}
+	var page struct {
+		NextPageToken string   `json:"nextPageToken"`
+		Prefixes      []string `json:"prefixes"`
+		Items         []object `json:"items"`
+	}
+	at := s.endpoint + "/storage/v1/b/" + url.PathEscape(s.bucket) + "/o?" + q.Encode()
+	err = s.ask(ctx, request{method: http.MethodGet, url: at}, &page)
+	if errors.Is(err, repo.ErrNotFound) {
+		return found, s.refuse(remote.NoSpace, errors.New("no such bucket"))
+	}
+	if err != nil {
+		return found, err
+	}
+	for _, dir := range page.Prefixes {
+		found.Objects = append(found.Objects, remote.Object{Key: dir})
+	}
+	for _, item := range page.Items {
+		o, err := item.remote()
+		if err != nil {
+			return found, err
+		}
+		found.Objects = append(found.Objects, o)
+	}
+	found.Next = page.NextPageToken
+	return found, nil
 }
 
 // Delete removes an object.
 func (s *service) Delete(ctx context.Context, keys []string) error {
+	var missing error
 	for _, key := range keys {
 		err := s.ask(ctx, request{method: http.MethodDelete, url: s.objectURL(key, nil)}, nil)
-		if err != nil && !errors.Is(err, repo.ErrNotFound) {
+		switch {
+		case errors.Is(err, repo.ErrNotFound):
+			missing = err
+		case err != nil:
 			return err
 		}
 	}
-	return nil
+	return missing
 }

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/md5" //nolint:gosec // a checksum that old services know
 	"crypto/sha256"
@@ -58,7 +59,9 @@ func parseSum(s string) (string, error) {
 func (s *service) String() string { return s.url }
 
 // Limits are those of S3.
-func (s *service) Limits() remote.Limits { return remote.Limits{Deletes: 1000, Parts: 10_000} }
+func (s *service) Limits() remote.Limits {
+	return remote.Limits{Deletes: 1000, Parts: 10_000, Seeks: true}
+}
 
 // Now is the time of the newest answer.
 func (s *service) Now(context.Context) (time.Time, error) {
@@ -184,22 +187,30 @@ func (s *service) Stat(ctx context.Context, key string) (remote.Object, error) {
 	}, nil
 }
 
-// List asks for a thousand at a time until all are there.
-func (s *service) List(ctx context.Context, prefix string, recursive bool) ([]remote.Object, error) {
+// listPage is how many names a request gives.
+const listPage = 1000
+
+// List gives a page of a recursive list, which goes on behind its last key. Others are whole: what is summed up is
+// no place to go on from.
+func (s *service) List(ctx context.Context, l remote.List) (page remote.Page, err error) {
 	if err := s.ready(); err != nil {
-		return nil, err
+		return page, err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var found []remote.Object
-	opts := minio.ListObjectsOptions{Prefix: prefix, Recursive: recursive}
-	for o := range s.core.Client.ListObjects(ctx, s.bucket, opts) {
+	opts := minio.ListObjectsOptions{Prefix: l.Prefix, Recursive: l.Recursive}
+	if l.Recursive {
+		opts.StartAfter = cmp.Or(l.Next, l.After)
+	}
+	for o := range s.core.ListObjectsIter(ctx, s.bucket, opts) {
 		if o.Err != nil {
-			return nil, s.wrap(o.Err, false)
+			return page, s.wrap(o.Err, false)
 		}
-		found = append(found, remote.Object{Key: o.Key, Size: o.Size, Modified: o.LastModified})
+		page.Objects = append(page.Objects, remote.Object{Key: o.Key, Size: o.Size, Modified: o.LastModified})
+		if l.Recursive && len(page.Objects) == listPage {
+			page.Next = o.Key
+			break // no more is asked for
+		}
 	}
-	return found, ctx.Err()
+	return page, ctx.Err()
 }
 
 // Delete removes objects with one request.

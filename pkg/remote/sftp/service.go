@@ -127,16 +127,16 @@ func (s *service) Stat(ctx context.Context, key string) (o remote.Object, err er
 }
 
 // List walks directories.
-func (s *service) List(ctx context.Context, prefix string, recursive bool) (found []remote.Object, err error) {
+func (s *service) List(ctx context.Context, l remote.List) (page remote.Page, err error) {
 	err = s.link.do(ctx, func(c *conn) error {
-		found = nil
+		page.Objects = nil
 		if err := s.verifyRoot(c); err != nil {
 			return err
 		}
-		dir, base := path.Split(prefix)
-		return s.walk(ctx, c, dir, base, recursive, &found)
+		dir, base := path.Split(l.Prefix)
+		return s.walk(ctx, c, dir, base, l.Recursive, &page.Objects)
 	})
-	return found, err
+	return page, err
 }
 
 // walk adds what lies in the directory dir ("" or with a slash at its end) under names that begin with base.

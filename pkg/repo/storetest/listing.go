@@ -83,6 +83,30 @@ func largeListing(t *testing.T, open func() repo.Store) {
 	if d := cmp.Diff(want, list(t, open(), "many/", true)); d != "" {
 		t.Error(d)
 	}
+	later, ok := open().(repo.LaterLister)
+	if !ok {
+		return
+	}
+	for _, from := range []int{0, 1, 600, len(want) - 1, len(want)} {
+		after := ""
+		if from > 0 {
+			after = want[from-1]
+		}
+		found, err := later.ListAfter(t.Context(), "many/", after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := []string{}
+		for _, o := range found {
+			names = append(names, o.Name)
+		}
+		if d := cmp.Diff(want[from:], names); d != "" {
+			t.Errorf("behind %q: %s", after, d)
+		}
+	}
+	if found, err := later.ListAfter(t.Context(), "many/", "03/zzzz"); err != nil || found[0].Name[:3] != "04/" {
+		t.Errorf("behind a name that is not there: %v, %v", found, err)
+	}
 }
 
 // What is deleted is gone for everybody and its name is free; what was not there is no error.
