@@ -82,6 +82,7 @@ func TestTwoRepositories(t *testing.T) {
 		return s.pg.Query1("SELECT last_archived_wal >= '"+last+"' FROM pg_stat_archiver") == "t"
 	})
 	s.ok("check", "--max-backup-age", "1h")
+	rehearseBoth(t, s)
 	s.pg.Stop(pgtest.Fast)
 
 	// Only the directory had the backup; the WAL comes from whichever has it.
@@ -111,6 +112,48 @@ func TestTwoRepositories(t *testing.T) {
 	got = s.open(left.restore(inc.Repositories[1].Result.ID))
 	pgtest.CompareTables(t, want, got.TableSums())
 	got.Stop(pgtest.Fast)
+}
+
+// rehearseBoth looks at both repositories as monitoring does, and rehearses a restore from each. Hooks learn the results
+// of both.
+func rehearseBoth(t *testing.T, s *site) {
+	t.Helper()
+	o := s.run("check", "--nagios", "--max-backup-age", "1h")
+	if o.code > 1 || strings.Count(o.stdout, "\n") != 1 || !strings.Contains(o.stdout, "|") {
+		t.Errorf("check --nagios: exit %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+	seen := filepath.Join(pgtest.TempDir(t), "seen")
+	_, o = s.drill(0, "--hook-after", "env > "+seen)
+	d := decode[struct {
+		Result       string `json:"result"`
+		Repositories []struct {
+			Repo     string       `json:"repo"`
+			ExitCode int          `json:"exit_code"`
+			Result   *drillResult `json:"result"`
+		} `json:"repositories"`
+	}](t, o.stdout)
+	env, err := os.ReadFile(seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(d.Repositories) != 2 {
+		t.Fatalf("drills in %d repositories\n%s", len(d.Repositories), o.stdout)
+	}
+	for i, r := range d.Repositories {
+		if r.ExitCode != 0 || r.Result == nil || r.Result.Result != "ok" || r.Result.Reached == nil {
+			t.Errorf("drill in %s: %+v", r.Repo, r)
+			continue
+		}
+		for _, line := range []string{
+			fmt.Sprintf("PGINCR_RESULT_%d_DRILL=ok\n", i+1),
+			fmt.Sprintf("PGINCR_RESULT_%d_BACKUP=%s\n", i+1, r.Result.Backup),
+			"PGINCR_RESULT_BACKUP=" + d.Repositories[0].Result.Backup + "\n",
+		} {
+			if !strings.Contains(string(env), line) {
+				t.Errorf("the hook does not see %s in\n%s", line, env)
+			}
+		}
+	}
 }
 
 // damagePack changes bytes all over the largest object of a backup.

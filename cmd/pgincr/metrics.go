@@ -25,6 +25,7 @@ type metrics struct {
 	labels   string                     // of every sample: the cluster
 	repo     string                     // label of samples that are of one of several repositories, or ""
 	anew     map[string]map[string]bool // by family, the labels repo under which it is known anew
+	only     string                     // label that the only repository has in files of a command with several
 }
 
 func newMetrics(cluster string) *metrics {
@@ -141,6 +142,9 @@ func (p *program) writeMetrics(ctx context.Context, o outcome) error {
 		}
 	}
 	var err error
+	if len(p.common.Repos) == 1 {
+		m.only = ",repo=" + metricQuote(repoName(p.common.Repos[0]))
+	}
 	for _, o := range p.clusters { // of the others the command has said why not
 		err = errors.Join(err, m.of(p.common.label(o.repo)).addCluster(ctx, o.cluster))
 	}
@@ -305,10 +309,16 @@ func (m *metrics) keepOld(path, command string) error {
 }
 
 // knows says whether a sample of this cluster is known anew. labels are those that follow the cluster's. What is of no
-// repository is of the only one there was.
+// repository is of the only one there was; what is of another than the only one there is stays.
 func (m *metrics) knows(family, labels string) bool {
-	for url := range m.anew[family] {
-		if !strings.HasPrefix(family, runFamily) && (strings.HasPrefix(labels, url) || !strings.HasPrefix(labels, ",repo=")) {
+	if strings.HasPrefix(family, runFamily) {
+		return false
+	}
+	for label := range m.anew[family] {
+		if label == "" {
+			label = m.only
+		}
+		if !strings.HasPrefix(labels, ",repo=") || label != "" && strings.HasPrefix(labels, label) {
 			return true
 		}
 	}

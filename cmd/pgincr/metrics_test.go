@@ -77,6 +77,51 @@ func metricsOf(t *testing.T, c *repo.Cluster, path string) string {
 	return string(b)
 }
 
+// A command with one repository leaves what commands with several said of the others, and nothing old of its own.
+func TestMetricsOfOneOfSeveral(t *testing.T) {
+	info := repo.ClusterInfo{Name: "main", SystemIdentifier: 7, PGVersion: 150018, Geometry: pg.DefaultGeometry()}
+	path := filepath.Join(t.TempDir(), "main.prom")
+	stores := map[string]*repo.Cluster{}
+	for _, url := range []string{"/a", "/b"} {
+		c, _, err := repo.Init(t.Context(), storetest.NewMemory(), info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stores[url] = c
+	}
+	storeBackup(t, stores["/b"], "20261101T000000Z-F", "")
+	write := func(urls ...string) string {
+		t.Helper()
+		p := newProgram(os.Stderr, os.Stderr)
+		p.common = &commonFlags{Cluster: "main", MetricsFile: path, Repos: urls}
+		for _, url := range urls {
+			p.clusters = append(p.clusters, openedCluster{url, stores[url]})
+		}
+		if err := p.writeMetrics(t.Context(), outcome{command: "check"}); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	const ofA = `pgincr_backups{cluster="main",repo="/a",status="ok"} 0`
+	const ofB = `pgincr_backups{cluster="main",repo="/b",status="ok"} 1`
+	if text := write("/a", "/b"); !strings.Contains(text, ofA) || !strings.Contains(text, ofB) {
+		t.Errorf("of both:\n%s", text)
+	}
+	storeBackup(t, stores["/a"], "20261101T000000Z-F", "")
+	text := write("/a")
+	if !strings.Contains(text, `pgincr_backups{cluster="main",status="ok"} 1`) || !strings.Contains(text, ofB) ||
+		strings.Contains(text, `repo="/a"`) {
+		t.Errorf("then of the first alone:\n%s", text)
+	}
+	if text := write("/a", "/b"); strings.Contains(text, `pgincr_backups{cluster="main",status`) {
+		t.Errorf("then of both again:\n%s", text)
+	}
+}
+
 // storeBackup commits a backup without files.
 func storeBackup(t *testing.T, c *repo.Cluster, id, parent string) {
 	t.Helper()

@@ -32,8 +32,17 @@ type outcome struct {
 	err     error
 }
 
-// note keeps a result of the command for hooks: PGINCR_RESULT_ and its name in their environment.
-func (p *program) note(name, value string) { p.results = append(p.results, name+"="+value) }
+// note keeps a result of the command for hooks: PGINCR_RESULT_ and its name in their environment. Of a command that is
+// done in each of several repositories it is that of the first; all are there with their numbers before the names, too.
+func (p *program) note(name, value string) {
+	if p.part > 0 {
+		p.results = append(p.results, fmt.Sprintf("%d_%s=%s", p.part, name, value))
+	}
+	known := slices.ContainsFunc(p.results, func(r string) bool { return strings.HasPrefix(r, name+"=") })
+	if p.part == 0 || !known {
+		p.results = append(p.results, name+"="+value)
+	}
+}
 
 // perform runs the command that was parsed, with its hooks, and writes metrics.
 func (p *program) perform(ctx context.Context, parsed *kong.Context) error {

@@ -138,6 +138,7 @@ type program struct {
 	sendRate       rate             // 0: no limit
 	began          time.Time        // of the newest backup, by its id
 	results        []string         // for hooks: NAME=value
+	part           int              // number of the one of several repositories in which the command is done; 0: no such
 	checked        []check.Finding  // for metrics
 }
 

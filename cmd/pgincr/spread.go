@@ -102,7 +102,9 @@ func (p *program) runInEvery(ctx context.Context, parsed *kong.Context) error {
 	for i, url := range p.common.Repos {
 		parts[i].repo = url
 		if parts[i].err = context.Cause(ctx); parts[i].err == nil {
+			p.part = i + 1
 			p.runPart(parsed, &parts[i])
+			p.part = 0
 		}
 	}
 	err := p.printParts(parts)
