@@ -38,7 +38,7 @@ func remoteSite(t *testing.T, r remoteRepo, install pgtest.Install) *site {
 }
 
 // wholeJob is what an operator does with a repository, from init to a server that recovers from it.
-func wholeJob(t *testing.T, r remoteRepo) {
+func wholeJob(t *testing.T, r remoteRepo) *site {
 	s := remoteSite(t, r, pgtest.Newest(t))
 	s.sql("CREATE TABLE t AS SELECT i, md5(i::text) || repeat('x', 200) AS x FROM generate_series(1, 60000) i",
 		"CREATE INDEX ON t (i)")
@@ -59,6 +59,7 @@ func wholeJob(t *testing.T, r remoteRepo) {
 	if o.code != 1 {
 		t.Errorf("archive-get of what is certainly not there: exit %d\n%s", o.code, o.stderr)
 	}
+	return s
 }
 
 // A backup sends no faster than it may, whatever is read, and with the lowest I/O priority it is as good as any.
@@ -128,8 +129,13 @@ func TestS3OverBadNetwork(t *testing.T) {
 	proxy.Toxic("latency", "downstream", 1, map[string]int{"latency": 2, "jitter": 2})
 	proxy.Toxic("limit_data", "upstream", 0.3, map[string]int{"bytes": 3_000_000})
 	proxy.Toxic("limit_data", "downstream", 0.3, map[string]int{"bytes": 100_000})
-	r := remoteRepo{url: storagetest.S3URL(proxy.Addr, server.Bucket(t), "pg") + "&timeout=20s", env: server.Env()}
-	wholeJob(t, r)
+	bucket := server.Bucket(t)
+	r := remoteRepo{url: storagetest.S3URL(proxy.Addr, bucket, "pg") + "&timeout=20s", env: server.Env()}
+	s := wholeJob(t, r)
+	sound := server.URL(bucket, "pg")
+	otherJobs(t, s, sound)
+	mountOver(t, s, sound, proxy)
+	cutOff(t, s, sound, proxy)
 	proxy.Cut()
 	for command, code := range map[string]int{"list": 5, "archive-get 000000010000000000000001 /tmp/none": 200} {
 		cmd := pgtest.Command(t.Context(), pgincr, append(strings.Fields(command), "-R", r.url)...)
