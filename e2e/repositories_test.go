@@ -114,8 +114,8 @@ func TestTwoRepositories(t *testing.T) {
 	got.Stop(pgtest.Fast)
 }
 
-// rehearseBoth looks at both repositories as monitoring does, and rehearses a restore from each. Hooks learn the results
-// of both.
+// rehearseBoth looks at both repositories as monitoring does, and rehearses a restore from each. Hooks learn the
+// results of both.
 func rehearseBoth(t *testing.T, s *site) {
 	t.Helper()
 	o := s.run("check", "--nagios", "--max-backup-age", "1h")
