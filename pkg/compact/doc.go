@@ -9,7 +9,7 @@
 // current pages are put together into new frames. Every page is compared with its hash on the way and every other
 // file with its checksum: damage is not copied.
 //
-// Memory: 9 MiB for each job (a frame stored and uncompressed, a frame being put together and its sorted copy,
+// Memory: 12 MiB for each job (a frame stored and uncompressed, a frame being put together and its sorted copy,
 // page hashes of a segment, a pack writer), and the index entries of up to ahead files.
 //
 // Reading order: run.go, pipeline.go, worker.go, batch.go.

@@ -8,7 +8,7 @@
 // covered by a checksum that is bound to its object and its place there, and what
 // is read is verified before it is given out: an error, never other content.
 //
-// Memory: writing takes 3 MiB for each PackWriter at the default level, plus one
+// Memory: writing takes 6 MiB for each PackWriter at the default level, plus one
 // index block of 256 KiB; archiving a WAL file 4 × 4 MiB; reading 1 MiB for each
 // frame at a time; joining a chain 1 MiB for each of its backups; verifying 3 MiB
 // for each job and 8 bytes for each frame. One index entry is always whole in

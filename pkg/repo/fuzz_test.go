@@ -304,6 +304,9 @@ func FuzzHashes(f *testing.F) {
 func FuzzFrame(f *testing.F) {
 	f.Add(byte(frameBytes), byte(CodecNone), uint32(3), uint32(0), []byte("abc"), uint32(1))
 	f.Add(byte(framePages), byte(CodecLZ4), uint32(8192), uint32(1), []byte{0x1f, 0x00, 0x01, 0x00, 0xff}, uint32(1))
+	differences := differencesOf(f, counting(4, 1024, 1), 1024)
+	f.Add(byte(framePages), byte(CodecDifferences), uint32(4096), uint32(4), differences, uint32(4))
+	f.Add(byte(framePages), byte(CodecDifferences), uint32(4096), uint32(1), differences, uint32(1))
 	f.Fuzz(func(t *testing.T, kind, codec byte, raw, count uint32, payload []byte, pages uint32) {
 		h := frameHeader{Kind: frameKind(kind), Codec: Codec(codec), Raw: raw, Count: count}
 		data := object(kindPack, testFrame{h, payload})

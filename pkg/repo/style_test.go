@@ -155,3 +155,13 @@ func TestDifferencesRefused(t *testing.T) {
 		}
 	}
 }
+
+// differencesOf is how pages are stored as differences.
+func differencesOf(t testing.TB, raw []byte, page int) []byte {
+	t.Helper()
+	c, err := newCompressor(Compression{Codec: CodecZstd})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.in(styleDifferences, nil, raw, len(raw), page)
+}
