@@ -157,10 +157,14 @@ func (r *run) prepare(ctx context.Context) ([]*repo.Manifest, error) {
 	if r.held, why = r.s.HoldWAL(ctx); !r.held {
 		r.o.Log.Debug("no slot to hold WAL", "reason", why)
 		if r.o.Incremental {
-			r.before, err = wal.Hold(r.walDir, control.Geometry, control.Timeline, control.Redo)
+			var err error
+			if r.before, err = wal.Hold(r.walDir, control.Geometry, control.Timeline, control.Redo); err != nil {
+				r.before = nil // what is not held proves nothing, and more pages are compared
+				r.warnings.add("WAL of before the backup cannot be looked at: %v", err)
+			}
 		}
 	}
-	return list, err
+	return list, nil
 }
 
 // locate finds out where on which timeline the backup starts.

@@ -115,6 +115,27 @@ func TestRunIncremental(t *testing.T) {
 	}
 }
 
+func TestRunUnreadableWAL(t *testing.T) {
+	// A file in pg_wal that cannot be read, and that nothing needs, is a warning.
+	x := newSite(t)
+	x.must(t, nil)
+	x.s.advance(t, x.root, 0x700028, 0x7F0100)
+	x.s.hook = func(method string) error {
+		if method == "HoldWAL" {
+			return errors.New("no slot")
+		}
+		return nil
+	}
+	next := filepath.Join(x.root, "pg_wal", testGeometry.WALFileName(1, 8))
+	if err := os.Symlink(next, next); err != nil {
+		t.Fatal(err)
+	}
+	m := x.must(t, incremental(MapLSN))
+	if m.Type != repo.TypeIncremental || len(m.Warnings) != 1 || !strings.Contains(m.Warnings[0], next) {
+		t.Errorf("%s, warnings %q", m.Type, m.Warnings)
+	}
+}
+
 func TestRunIncompleteSource(t *testing.T) {
 	// A source that was named and is not complete is an error, and nothing is stored.
 	x := newSite(t)
