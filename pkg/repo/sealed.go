@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 )
@@ -50,6 +51,9 @@ func appendSum(b []byte) []byte { return fmt.Appendf(b, "%0*x", sumDigits, xxhas
 // unseal verifies a sealed document and decodes it into v, strictly.
 func unseal(data []byte, v any) error { return unsealFormat(data, FormatVersion, v) }
 
+// unknownField begins the error of encoding/json, which has no type, for a key that the value does not have.
+const unknownField = "json: unknown field "
+
 // unsealFormat is unseal for a document of another format.
 func unsealFormat(data []byte, want int, v any) error {
 	format, hasFormat := sealedFormat(data)
@@ -67,7 +71,11 @@ func unsealFormat(data []byte, want int, v any) error {
 	d := json.NewDecoder(bytes.NewReader(append(bytes.Clone(body), "\n}"...)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+		kind := ErrCorrupt
+		if strings.HasPrefix(err.Error(), unknownField) { // with a right checksum: somebody has written it
+			kind = ErrNewer
+		}
+		return fmt.Errorf("%w: %w", kind, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
 		return fmt.Errorf("%w: more than one document", ErrCorrupt)
