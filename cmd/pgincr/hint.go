@@ -262,6 +262,8 @@ func targetHint(e *restore.TargetError) string {
 		return "give each tablespace a directory of its own with -T OLD=NEW"
 	case restore.FileDiffers:
 		return "move it away, or choose another directory with --config-to"
+	case restore.RootAnywhere:
+		return "run it as the server's user, or name a directory with --config-to, look at what is there, and copy it"
 	case restore.UnknownSpace:
 		return "pgincr show lists the tablespaces of a backup"
 	case restore.NotDirectory, restore.NotAbsolute, restore.RestoreRunning, restore.OtherCluster:

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -33,6 +34,7 @@ type configuration struct {
 	files []repo.ConfigContent
 	to    []string // where each goes; "" for what the backup lacks
 	made  []string // by this restore
+	dirs  []string // likewise, those above before those below
 }
 
 // planConfiguration decides where files of configuration go, and refuses to replace others or to write them where
@@ -56,6 +58,9 @@ func (r *run) planConfiguration(ctx context.Context) error {
 		r.result.Warnings = append(r.result.Warnings,
 			base+": gets nothing: the backup has no configuration from outside the data directory")
 		return nil
+	}
+	if err := verifyTrust(base); err != nil {
+		return err
 	}
 	c := &r.config
 	if c.files, err = r.plan.chain.Backups[0].Configuration(ctx); err != nil {
@@ -83,6 +88,19 @@ func (r *run) planConfiguration(ctx context.Context) error {
 		r.result.Configuration.Files[i].RestoredTo = to
 	}
 	return nil
+}
+
+// verifyTrust keeps root from writing whatever a manifest names: who may write to the repository, the server's user for
+// one, would be root.
+func verifyTrust(base string) error {
+	resolved, err := filepath.EvalSymlinks(base)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && resolved == "/" && privileged() {
+		err = &TargetError{Dir: base, Problem: RootAnywhere}
+	}
+	return err
 }
 
 // verifyOutside refuses a file in one of the directories that the restore fills.
@@ -152,7 +170,9 @@ func (c *configuration) writeFile(to string, f repo.ConfigContent) error {
 	if there, err := sameContent(to, f.Content); there || err != nil {
 		return err
 	}
-	if err := durable.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	dir := filepath.Dir(to)
+	c.dirs = append(c.dirs, missing(dir)...)
+	if err := durable.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
 	out, err := durable.Create(to, 0o600)
@@ -177,11 +197,31 @@ func (c *configuration) writeFile(to string, f repo.ConfigContent) error {
 	return errors.Join(os.Chmod(to, fs.FileMode(f.Mode)), os.Chtimes(to, f.ModTime, f.ModTime))
 }
 
-// remove takes away what was written, after a failure.
+// missing lists dir and what is above it as far as it is not there, from above.
+func missing(dir string) (dirs []string) {
+	for {
+		_, err := os.Lstat(dir)
+		if !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			slices.Reverse(dirs)
+			return dirs
+		}
+		dirs = append(dirs, dir)
+		dir = filepath.Dir(dir)
+	}
+}
+
+// remove takes away what was written, after a failure, and the directories that were made for it, unless somebody else
+// has put something there.
 func (c *configuration) remove() error {
 	var errs []error
 	for _, file := range c.made {
 		if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	for _, dir := range slices.Backward(c.dirs) {
+		err := os.Remove(dir)
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) { // the latter: not empty
 			errs = append(errs, err)
 		}
 	}

@@ -143,6 +143,31 @@ func TestRestoreConfiguration(t *testing.T) {
 	verifyGone(t, blocked.Target, filepath.Join(blocked.ConfigDir, "etc/postgresql/15/main/postgresql.conf"))
 }
 
+// Root lets no backup say which files of the host are written.
+func TestConfigurationAnywhere(t *testing.T) {
+	if !privileged() {
+		pgtest.NotTested(t, "without root, of whom it is about")
+		t.SkipNow()
+	}
+	fb := newFab(t, nil)
+	fb.config = fabConfig()
+	fb.add(model{"PG_VERSION": {mode: 0o600, mtime: time.Unix(7, 0).UTC(), data: []byte("15\n")}})
+	top := pgtest.TempDir(t)
+	link := filepath.Join(top, "link")
+	must(t, os.Symlink("/", link))
+	for _, dir := range []string{"/", link} {
+		_, err := Run(t.Context(), fb.cluster, fb.parent, Options{
+			Target: filepath.Join(top, "data"), Jobs: 2, ConfigDir: dir,
+			TablespaceMap: map[string]string{fb.space: filepath.Join(top, "space")},
+		})
+		var te *TargetError
+		if !errors.As(err, &te) || te.Problem != RootAnywhere {
+			t.Errorf("%s: %v", dir, err)
+		}
+	}
+	verifyGone(t, filepath.Join(top, "data"), "/etc/postgresql/15/main/conf.d/a.conf")
+}
+
 // A restore that fails while it writes configuration removes what it wrote of it, and leaves what was there as it was.
 func TestConfigurationHalfWritten(t *testing.T) {
 	fb := newFab(t, nil)
@@ -167,4 +192,15 @@ func TestConfigurationHalfWritten(t *testing.T) {
 		t.Errorf("what was there: %v, %v", st, err)
 	}
 	verifyGone(t, filepath.Join(top, "data"), filepath.Join(etc, fb.config[0].Path), filepath.Join(etc, fb.config[2].Path))
+
+	// Nor do the directories stay that were made for it.
+	other := filepath.Join(top, "other")
+	_, err = Run(t.Context(), fb.cluster, fb.parent, Options{
+		Target: filepath.Join(top, "data"), Jobs: 2, ConfigDir: other,
+		TablespaceMap: map[string]string{fb.space: filepath.Join(top, "space")},
+	})
+	if !errors.As(err, &u) || !u.Removed || !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("a file below a file: %v", err)
+	}
+	verifyGone(t, other)
 }

@@ -21,6 +21,7 @@ const (
 	OtherCluster                            // in place: belongs to another cluster
 	HalfRestored                            // holds what another restore has left, and this one is not in place
 	FileDiffers                             // a file of configuration is there, with other content
+	RootAnywhere                            // for configuration: root would write what the backup names, wherever it is
 	UnknownSpace                            // -T names a directory that no tablespace of the backup has
 )
 
@@ -43,6 +44,7 @@ func (e *TargetError) Error() string {
 		OtherCluster:   "belongs to another cluster",
 		HalfRestored:   "holds a restore that has not finished",
 		FileDiffers:    "is there already, with other content",
+		RootAnywhere:   "root does not let a backup say which files of the host are written",
 		UnknownSpace:   "no tablespace of the backup is there",
 	}[e.Problem]
 	if e.Detail != "" {
