@@ -111,6 +111,14 @@ func (c *archiveGetCommand) getLongest(ctx context.Context, p *program, all []*r
 	if best != nil {
 		return c.getPartial(ctx, p, best)
 	}
+	// Parts go when their segment is complete, which may have been a moment ago.
+	have, _, err := p.locate(ctx, p.common.Repos, c.File)
+	if err != nil {
+		return err
+	}
+	if have != nil {
+		return c.get(ctx, p, have.cluster)
+	}
 	return c.missing(ctx, p, all[0])
 }
 

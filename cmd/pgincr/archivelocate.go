@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"time"
 
@@ -74,16 +73,17 @@ func (p *program) ask(ctx context.Context, url, name string) located {
 	return located{url, c, err}
 }
 
-// longest gives the repository that has most of a segment which is not complete; nil: none has anything.
+// longest gives the repository that has most of a segment which is not complete, by the names of its parts; nil: none
+// has anything.
 func longest(ctx context.Context, all []*repo.Cluster, name string) (best *repo.Cluster, err error) {
-	most := int64(-1)
+	most := int64(0)
 	for _, c := range all {
-		end, err := c.WAL(repo.Compression{}).CopyPartial(ctx, name, int64(c.Info.Geometry.WALSegmentSize), io.Discard)
-		switch {
-		case err == nil && end > most:
-			best, most = c, end
-		case err != nil && !errors.Is(err, fs.ErrNotExist):
+		end, err := c.WAL(repo.Compression{}).PartialEnd(ctx, name)
+		if err != nil {
 			return nil, err
+		}
+		if end > most {
+			best, most = c, end
 		}
 	}
 	return best, nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -87,4 +88,33 @@ func TestPushInterruptedBetween(t *testing.T) {
 	if _, _, err := b.WAL(repo.Compression{}).Sum(t.Context(), "00000002.history"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the second has it: %v", err)
 	}
+}
+
+// Of a segment that no repository has whole, the one that has received most of it is asked. One that is damaged is
+// read where it is that one, and only there.
+func TestLongestPart(t *testing.T) {
+	t.Parallel()
+	const segment = "000000010000000000000007"
+	var args []string
+	for n, received := range []int{10_000, 90_000, 50_000} {
+		dir, c := newRepository(t)
+		part := repo.Part{Segment: segment, End: uint32(received)}
+		content := bytes.NewReader(bytes.Repeat([]byte{byte(n + 1)}, received))
+		must(t, c.WAL(repo.Compression{}).PutPart(t.Context(), part, content))
+		if n == 2 {
+			files, err := filepath.Glob(filepath.Join(dir, "main/parts/*/*"))
+			must(t, err)
+			must(t, os.Truncate(files[0], 300))
+		}
+		args = append(args, "-R", dir)
+	}
+	copied := filepath.Join(t.TempDir(), "copy")
+	wants(t, 0, append(append([]string{"archive-get"}, args...), segment, copied))
+	b, err := os.ReadFile(copied)
+	must(t, err)
+	want := append(bytes.Repeat([]byte{2}, 90_000), make([]byte, 16<<20-90_000)...)
+	if !bytes.Equal(b, want) {
+		t.Errorf("%d bytes that begin with %d", len(b), b[0])
+	}
+	wants(t, exitArchiveError, append(append([]string{"archive-get"}, args[4:]...), segment, copied))
 }
