@@ -65,6 +65,15 @@ func (s *Store) verifyProbe(ctx context.Context, name string, data []byte) error
 	if len(found) != 1 {
 		return s.unfit(nil, "it does not list what was just stored")
 	}
+	if s.limits.Seeks { // lists of more than a page go on like that
+		later, err := s.listKeys(ctx, List{Prefix: s.prefix + name, Recursive: true, After: s.prefix + name + "0"})
+		if err != nil {
+			return err
+		}
+		if len(later) != 0 {
+			return s.unfit(nil, "it lists from the beginning what is asked for from a name on")
+		}
+	}
 	b := make([]byte, len(data)+1)
 	n, _, err := s.get(ctx, s.prefix+name, b, 0)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 // memory is a service in memory with a clock of its own, which fails as it is told.
 type memory struct {
 	ordered bool
+	stuck   bool // lists begin at the beginning
 	// fail is asked before (late false) and after each request whether it fails.
 	fail func(request string, late bool) error
 
@@ -147,7 +148,7 @@ func (m *memory) List(ctx context.Context, l remote.List) (page remote.Page, err
 			if dir, _, below := strings.Cut(rest, "/"); below && !l.Recursive {
 				o = remote.Object{Key: l.Prefix + dir + "/"}
 			}
-			if o.Key > max(l.After, l.Next) {
+			if m.stuck || o.Key > max(l.After, l.Next) {
 				sums[o.Key] = o
 			}
 		}

@@ -324,6 +324,18 @@ func TestUnfit(t *testing.T) {
 	if err := st.CreateRoot(t.Context()); !errors.As(err, &known) || known.Cause != remote.Unfit {
 		t.Errorf("%v", err)
 	}
+	m = newMemory()
+	m.stuck = true
+	st = remote.NewStore(t.Context(), m, "p", remote.Options{})
+	if err := st.CreateRoot(t.Context()); !errors.As(err, &known) || known.Cause != remote.Unfit || len(m.objects) != 0 {
+		t.Errorf("lists begin at the beginning: %v, left %v", err, m.objects)
+	}
+	for i := range memoryPage + 1 { // nor does a long list go round in circles
+		m.objects[fmt.Sprintf("p/%04d", i)] = stored{}
+	}
+	if found, err := st.List(t.Context(), "", true); !errors.As(err, &known) || known.Cause != remote.Unfit {
+		t.Errorf("listed %d, %v", len(found), err)
+	}
 }
 
 // careless is a service that overwrites.
