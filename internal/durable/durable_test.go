@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/pgincr/pgincr/internal/durable"
@@ -215,4 +216,42 @@ func TestMkdirAll(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+}
+
+// What root made is given to the owner of the directory, unless it is, by then, not there but behind a link.
+func TestGive(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes files for others")
+	}
+	const uid = 65534
+	root, elsewhere := t.TempDir(), t.TempDir()
+	dir, aside := filepath.Join(root, "dir"), filepath.Join(root, "aside")
+	must(t, durable.Mkdir(dir, 0o700))
+	must(t, os.Mkdir(filepath.Join(elsewhere, "below"), 0o700))
+	must(t, os.Chown(root, uid, uid))
+	must(t, durable.GiveDir(root, dir))
+	owned := func(path string, want uint32) {
+		t.Helper()
+		info, err := os.Lstat(path)
+		must(t, err)
+		if is := info.Sys().(*syscall.Stat_t).Uid; is != want {
+			t.Errorf("%s: of user %d, want %d", path, is, want)
+		}
+	}
+	owned(dir, uid)
+	f := create(t, filepath.Join(dir, "file"), "content")
+	must(t, os.Rename(dir, aside))
+	must(t, os.Symlink(elsewhere, dir))
+	must(t, errors.Join(f.Give(root), durable.GiveDir(root, dir), durable.GiveDir(root, filepath.Join(dir, "below"))))
+	owned(filepath.Join(elsewhere, "below"), 0)
+	owned(elsewhere, 0)
+	owned(filepath.Join(aside, names(t, aside)[0]), 0)
+	if err := f.Commit(); err == nil {
+		t.Error("a file was committed behind a link")
+	}
+	must(t, os.Remove(dir))
+	must(t, os.Rename(aside, dir))
+	f = create(t, filepath.Join(dir, "file"), "content")
+	must(t, errors.Join(f.Give(root), f.Commit()))
+	owned(filepath.Join(dir, "file"), uid)
 }

@@ -44,7 +44,7 @@ func TryLock(path string, mode fs.FileMode, content string) (l *Lock, holder str
 
 // lockPath tries once. replaced says that the lock was on a file that has lost its name meanwhile.
 func lockPath(path string, mode fs.FileMode, content string) (l *Lock, holder string, replaced bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, mode)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, mode)
 	if err != nil {
 		return nil, "", false, err
 	}
@@ -64,6 +64,9 @@ func lockPath(path string, mode fs.FileMode, content string) (l *Lock, holder st
 	if err != nil || !named {
 		return nil, "", !named, err
 	}
+	if foreign, err := unshared(f, path); err != nil || foreign {
+		return nil, "", foreign, err
+	}
 	if err := errors.Join(f.Chmod(mode), f.Truncate(0)); err != nil {
 		return nil, "", false, err
 	}
@@ -72,6 +75,22 @@ func lockPath(path string, mode fs.FileMode, content string) (l *Lock, holder st
 		return nil, "", false, err
 	}
 	return &Lock{f: f}, "", false, nil
+}
+
+// unshared removes the name of a lock's file that has another one: what is written here would be written there. Who
+// owns the directory may have linked a file to it that only this process may write.
+func unshared(f *os.File, path string) (removed bool, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return false, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	switch {
+	case st.Mode&unix.S_IFMT != unix.S_IFREG:
+		return false, &os.PathError{Op: "lock", Path: path, Err: errors.New("not a regular file")}
+	case st.Nlink > 1:
+		return true, os.Remove(path)
+	}
+	return false, nil
 }
 
 // lockContent reads what the holder has written; one that cannot be read is an unnamed one.
@@ -88,7 +107,7 @@ func hasName(f *os.File, path string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	there, err := os.Stat(path)
+	there, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

@@ -3,15 +3,22 @@ package durable
 import (
 	"errors"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
 
-// renameNew gives a file the name to unless that is taken (fs.ErrExist).
+// renameNew gives a file the name to, in the same directory, unless that is taken (fs.ErrExist). The directory is
+// looked for once: whoever may exchange it for another cannot have the file moved there.
 func renameNew(from, to string) error {
-	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-	if err == nil {
-		return nil
+	dir, err := os.Open(filepath.Dir(to))
+	if err != nil {
+		return err
+	}
+	fd := int(dir.Fd())
+	err = unix.Renameat2(fd, filepath.Base(from), fd, filepath.Base(to), unix.RENAME_NOREPLACE)
+	if closed := dir.Close(); err == nil {
+		return closed
 	}
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EOPNOTSUPP) {
 		return linkNew(from, to) // NFS, for one, has no RENAME_NOREPLACE

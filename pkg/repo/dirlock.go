@@ -29,7 +29,7 @@ func (s *dirStore) Lock(ctx context.Context, name, owner string) (func() error, 
 	if l == nil {
 		return nil, fmt.Errorf("%s: %w by %s", path, ErrLocked, ownerText(holder))
 	}
-	if err := s.give(path, l.Give); err != nil {
+	if err := s.give(l.Give); err != nil {
 		return nil, errors.Join(s.wrapLock(err), l.Unlock())
 	}
 	var once sync.Once

@@ -51,7 +51,7 @@ func (s *dirStore) Create(ctx context.Context, name string) (ObjectWriter, error
 		}
 		var f *durable.File
 		if f, err = durable.Create(path, fileMode); err == nil {
-			if err = s.give(path, f.Give); err != nil {
+			if err = s.give(f.Give); err != nil {
 				err = errors.Join(err, f.Abort())
 				break
 			}

@@ -166,7 +166,7 @@ func (s *dirStore) mkdirs(ctx context.Context, dir string) error {
 		return err
 	}
 	if errors.Is(missing, fs.ErrNotExist) {
-		err := s.give(dir, func(uid, gid int) error { return durable.GiveDir(dir, uid, gid) })
+		err := s.give(func(root string) error { return durable.GiveDir(root, dir) })
 		if err != nil {
 			return err
 		}

@@ -278,3 +278,36 @@ func TestRootInOthersRepository(t *testing.T) {
 		t.Errorf("what is behind a link was given away: %v", err)
 	}
 }
+
+// Nor does the owner get at a file of root's by a link in the place of a lock.
+func TestLockBehindLink(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root makes files for others")
+	}
+	for name, link := range map[string]func(from, to string) error{"symbolic": os.Symlink, "hard": os.Link} {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			secret, root := filepath.Join(base, "shadow"), filepath.Join(base, "repository")
+			locks := filepath.Join(root, "main", "locks")
+			must(t, os.WriteFile(secret, []byte("secret"), 0o600))
+			must(t, os.MkdirAll(locks, 0o700))
+			for _, dir := range []string{root, filepath.Dir(locks), locks} {
+				must(t, os.Chown(dir, 65534, 65533))
+			}
+			must(t, link(secret, filepath.Join(locks, "backup")))
+			st, err := repo.OpenStore(t.Context(), root)
+			must(t, err)
+			if unlock, err := st.Lock(t.Context(), "main/locks/backup", "test"); err == nil {
+				must(t, unlock())
+			} else if name == "hard" {
+				t.Errorf("a lock is not taken: %v", err)
+			}
+			info, err := os.Stat(secret)
+			must(t, err)
+			got, err := os.ReadFile(secret)
+			if info.Sys().(*syscall.Stat_t).Uid != 0 || info.Mode() != 0o600 || string(got) != "secret" || err != nil {
+				t.Errorf("%q, mode %s, of user %d: %v", got, info.Mode(), info.Sys().(*syscall.Stat_t).Uid, err)
+			}
+		})
+	}
+}
