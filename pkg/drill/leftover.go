@@ -53,8 +53,11 @@ func removeLeftovers(log *slog.Logger) {
 }
 
 // removeLeftover removes what a killed drill has left in dir; false where none has. It touches nothing in a
-// directory in which there is something else as well.
+// directory in which there is something else as well, or somebody else could have put something.
 func removeLeftover(dir string, log *slog.Logger) (removed bool, err error) {
+	if own, err := ownDir(dir); err != nil || !own {
+		return false, err
+	}
 	l, content, err := durable.TakeDeadLock(filepath.Join(dir, lockName))
 	if err != nil || l == nil {
 		return false, err
@@ -68,7 +71,7 @@ func removeLeftover(dir string, log *slog.Logger) (removed bool, err error) {
 			return false, errors.Join(&ScratchError{Dir: dir, Found: f.Name()}, l.Release())
 		}
 	}
-	if err := stopLeft(filepath.Join(dir, dataName)); err != nil {
+	if err := stopLeft(dir); err != nil {
 		return false, errors.Join(err, l.Release())
 	}
 	if err := empty(dir, l, strings.HasSuffix(content, madeByDrill)); err != nil {
@@ -76,6 +79,19 @@ func removeLeftover(dir string, log *slog.Logger) (removed bool, err error) {
 	}
 	log.Warn("removed what a killed drill had left", "directory", dir)
 	return true, nil
+}
+
+// ownDir says whether path is a directory, and no link to one, in which only this user can make files.
+func ownDir(path string) (bool, error) {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	return info.IsDir() && info.Mode().Perm()&0o022 == 0 && ok && int(st.Uid) == os.Geteuid(), nil
 }
 
 // ofDrill says whether drills make a file of this name.
@@ -106,8 +122,12 @@ func empty(dir string, l *durable.Lock, made bool) error {
 	return os.Remove(dir)
 }
 
-// stopLeft ends the server that a killed drill has left on a data directory, and all that works there.
-func stopLeft(data string) error {
+// stopLeft ends the server that a killed drill has left on its data directory, and all that works there.
+func stopLeft(dir string) error {
+	data := filepath.Join(dir, dataName)
+	if own, err := ownDir(data); err != nil || !own { // behind a link is nothing of a drill's
+		return err
+	}
 	b, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -147,4 +149,48 @@ func TestLeftovers(t *testing.T) {
 		t.Errorf("somebody's file is in it: %v", err)
 	}
 	must(t, alive.remove())
+}
+
+// What others may have put where a drill's directory would be, and what is behind a link, is no drill's: no
+// process that works there is ended.
+func TestLeftoversOfOthers(t *testing.T) {
+	tmp, server := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	cmd := exec.CommandContext(t.Context(), "sleep", "300")
+	cmd.Dir = server
+	must(t, cmd.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	must(t, os.WriteFile(filepath.Join(server, "postmaster.pid"), []byte(strconv.Itoa(cmd.Process.Pid)), 0o600))
+	plant := func(name string, mode os.FileMode) string {
+		dir := filepath.Join(tmp, tempDirPattern+name)
+		must(t, os.Mkdir(dir, 0o700))
+		must(t, os.Symlink(server, filepath.Join(dir, dataName)))
+		must(t, os.WriteFile(filepath.Join(dir, lockName), []byte("1 made"), 0o600))
+		must(t, os.Chmod(dir, mode))
+		return dir
+	}
+	open, link := plant("open", 0o777), plant("link", 0o700)
+	must(t, os.Symlink(plant("linked", 0o777), filepath.Join(tmp, tempDirPattern+"to")))
+	foreign := plant("foreign", 0o700)
+	if os.Geteuid() == 0 {
+		must(t, os.Chown(foreign, 65534, 65534))
+	}
+
+	removeLeftovers(slog.New(slog.DiscardHandler))
+	for path, want := range map[string]bool{open: true, link: false, foreign: os.Geteuid() == 0} {
+		if _, err := os.Lstat(path); (err == nil) != want {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(server, "postmaster.pid")); err != nil {
+		t.Error(err)
+	}
+	select {
+	case err := <-ended:
+		t.Errorf("somebody else's server was ended: %v", err)
+	default:
+		must(t, cmd.Process.Kill())
+		<-ended
+	}
 }
