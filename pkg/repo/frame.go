@@ -126,6 +126,8 @@ func (f frameHeader) verify(overhead uint32) error {
 		return fmt.Errorf("%w: frame header: %d bytes, more than %d", ErrCorrupt, f.Raw, limit)
 	case f.Stored < overhead || f.Stored-overhead > f.Raw || f.Codec == CodecNone && f.Stored-overhead != f.Raw:
 		return fmt.Errorf("%w: frame header: %d bytes stored for %d", ErrCorrupt, f.Stored, f.Raw)
+	case f.Kind == framePages && f.page() == 0:
+		return fmt.Errorf("%w: frame header: %d bytes for %d pages", ErrCorrupt, f.Raw, f.Count)
 	}
 	return nil
 }

@@ -156,6 +156,17 @@ func TestDifferencesRefused(t *testing.T) {
 	}
 }
 
+// A header that counts more pages than there are bytes is refused: verify would go over that many page hashes.
+func TestPagesCounted(t *testing.T) {
+	for count, want := range map[uint32]bool{0: false, 3: false, 4: true, 1 << 31: false} {
+		b := make([]byte, frameHeaderSize)
+		frameHeader{Kind: framePages, Codec: CodecDifferences, Raw: 4096, Stored: 9, Count: count}.put(b, 1, 2)
+		if _, err := parseFrameHeader(b, &binding{sum: 1}, 2); (err == nil) != want {
+			t.Errorf("%d pages: %v", count, err)
+		}
+	}
+}
+
 // differencesOf is how pages are stored as differences.
 func differencesOf(t testing.TB, raw []byte, page int) []byte {
 	t.Helper()
