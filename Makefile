@@ -41,8 +41,8 @@ kill-restores: servers ## kill a hundred restores of each kind, and compactions 
 chains: servers ## every link of chains of 1, 9 and 50 under load, on all majors (CHAINS="50" for some)
 	for n in $(or $(CHAINS),1 9 50); do PGINCR_CHAIN=$$n go test -v -count=1 -timeout 0 -run TestChainUnderLoad ./e2e || exit 1; done
 
-damage: ## flip every byte of every object of small repositories
-	PGINCR_DAMAGE=all go test -v -count=1 -timeout 0 -run '^TestDamage$$' ./pkg/restore
+damage: ## flip every byte of every object of small repositories (PGINCR_DAMAGE=configuration: of some)
+	PGINCR_DAMAGE=$(or $(PGINCR_DAMAGE),all) go test -v -count=1 -timeout 0 -run '^TestDamage$$' ./pkg/restore
 
 scale: servers ## a million files, 100,000 tables, 1 TB, 200 links, 100,000 segments (SCALE=0.1 for a tenth)
 	PGINCR_SCALE=$(or $(SCALE),1) go test -v -count=1 -timeout 0 -run '^TestScale$$' ./e2e

@@ -32,7 +32,7 @@ type damaged struct {
 
 // Whatever object of a repository is missing, and whatever byte of one is another, verifying tells and names it, and a
 // restore, new or in place, names it and leaves nothing that starts, or gives what was backed up. PGINCR_DAMAGE=all
-// tries every byte.
+// tries every byte, PGINCR_DAMAGE=configuration those of objects with that in their name.
 func TestDamage(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -53,11 +53,12 @@ func TestDamage(t *testing.T) {
 			if problems, err := d.verify(); err != nil || len(problems) > 0 {
 				t.Fatalf("before: %q, %v", problems, err)
 			}
-			noticed := 0
+			noticed, kinds := 0, map[string]bool{}
 			for _, name := range d.st.Names() {
 				whole := d.st.Bytes(name)
+				kinds[path.Base(name)] = true
 				d.try(name, "missing", nil)
-				for _, at := range sampled(len(whole)) {
+				for _, at := range sampled(name, len(whole)) {
 					bad := bytes.Clone(whole)
 					bad[at] ^= 1 << (at % 8)
 					if d.try(name, fmt.Sprint("byte ", at), bad) {
@@ -69,6 +70,11 @@ func TestDamage(t *testing.T) {
 					t.FailNow()
 				}
 			}
+			for _, kind := range []string{"configuration", "manifest.json", "index", "control"} {
+				if !kinds[kind] {
+					t.Errorf("no object %s", kind)
+				}
+			}
 			t.Logf("%d objects, %d damaged bytes noticed by restores", len(d.st.Names()), noticed)
 			if d.restore() != nil || d.st.Names() == nil || noticed < 50 {
 				t.Errorf("%d noticed; afterwards: %v", noticed, d.restore())
@@ -78,9 +84,10 @@ func TestDamage(t *testing.T) {
 }
 
 // sampled gives offsets from every part of an object: its headers, its end, and what lies between.
-func sampled(size int) (at []int) {
+func sampled(name string, size int) (at []int) {
 	step := max(1, size/12)
-	all := os.Getenv("PGINCR_DAMAGE") == "all"
+	wanted := os.Getenv("PGINCR_DAMAGE")
+	all := wanted == "all" || wanted != "" && strings.Contains(name, wanted)
 	for i := range size {
 		if all || i%step == 0 || i < 176 && i%29 == 0 || i >= size-72 && (size-i)%13 == 0 {
 			at = append(at, i)
