@@ -122,7 +122,8 @@ func empty(dir string, l *durable.Lock, made bool) error {
 	return os.Remove(dir)
 }
 
-// stopLeft ends the server that a killed drill has left on its data directory, and all that works there.
+// stopLeft ends the server that a killed drill has left on its data directory, and all that works there. What
+// has a terminal is people's, who look around: the server has taken its processes from every one, but for itself.
 func stopLeft(dir string) error {
 	data := filepath.Join(dir, dataName)
 	if own, err := ownDir(data); err != nil || !own { // behind a link is nothing of a drill's
@@ -134,7 +135,8 @@ func stopLeft(dir string) error {
 	}
 	first, _, _ := strings.Cut(string(b), "\n")
 	postmaster, _ := strconv.Atoi(strings.TrimSpace(first)) // 0, where it is no number, is nobody's
-	left := workersIn(data)
+	isPeoples := func(pid int) bool { return pid != postmaster && atTerminal(pid) }
+	left := slices.DeleteFunc(workersIn(data), isPeoples)
 	if slices.Contains(left, postmaster) {
 		if err := syscall.Kill(postmaster, syscall.SIGQUIT); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("stopping process %d: %w", postmaster, err)
@@ -150,7 +152,7 @@ func stopLeft(dir string) error {
 			}
 		}
 		time.Sleep(pollEvery) //nolint:forbidigo // for processes that are nobody's children any more
-		left = workersIn(data)
+		left = slices.DeleteFunc(workersIn(data), isPeoples)
 	}
 	return nil
 }
@@ -169,4 +171,16 @@ func workersIn(dir string) (pids []int) {
 		}
 	}
 	return pids
+}
+
+// atTerminal says whether a process has a terminal (tty_nr, proc_pid_stat(5)).
+func atTerminal(pid int) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	// Its name, in parentheses, may have spaces and parentheses.
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	const terminal = 4 // after state, parent, group and session
+	return len(fields) > terminal && fields[terminal] != "0"
 }
