@@ -127,7 +127,11 @@ func (r *run) archived(ctx context.Context, h history, segments []string) (why s
 	return why, nil
 }
 
-const archivePause = 100 * time.Millisecond
+// How often the archive is looked at: often at first, as one that keeps up has a segment within milliseconds.
+const (
+	firstArchivePause = 10 * time.Millisecond
+	archivePause      = 100 * time.Millisecond
+)
 
 // awaitArchive waits until the archive has all segments, and gives the first that it lacks after the
 // time allowed. The history file is put there if it is missing: a server archives it once, when
@@ -147,6 +151,7 @@ func (r *run) awaitArchive(ctx context.Context, h history, segments []string) (m
 func awaitSegments(ctx context.Context, archive wal.Archive, segments []string, patience time.Duration) (
 	missing string, err error,
 ) {
+	pause := firstArchivePause
 	for waited := time.Duration(0); len(segments) > 0; {
 		has, err := archive.Has(ctx, segments[0])
 		if err != nil {
@@ -159,10 +164,11 @@ func awaitSegments(ctx context.Context, archive wal.Archive, segments []string, 
 		if waited >= patience {
 			return segments[0], nil
 		}
-		if err := pace.Sleep(ctx, archivePause); err != nil {
+		if err := pace.Sleep(ctx, pause); err != nil {
 			return "", err
 		}
-		waited += archivePause
+		waited += pause
+		pause = min(2*pause, archivePause)
 	}
 	return "", nil
 }
