@@ -91,18 +91,19 @@ func (s *Spool) Fill(ctx context.Context, name string) (fetched int, err error) 
 		return 0, err
 	}
 	var count atomic.Int32
-	var ended atomic.Bool
+	var ended atomic.Int32 // the archive has none from here on
+	ended.Store(int32(len(names)))
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.Jobs)
-	for _, name := range names {
+	for i, name := range names {
 		g.Go(func() error {
-			if _, err := os.Stat(s.path(name)); err == nil || ended.Load() || gctx.Err() != nil || s.cleared() {
+			if _, err := os.Stat(s.path(name)); err == nil || i > int(ended.Load()) || gctx.Err() != nil || s.cleared() {
 				return nil
 			}
 			err := Get(gctx, s.Archive, name, s.path(name))
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
-				ended.Store(true)
+				ended.Store(int32(i))
 				return nil
 			case err == nil:
 				count.Add(1)
