@@ -19,6 +19,7 @@ race: servers ## the packages' tests with the race detector
 
 lint: ## all linters, and the order of imports
 	$(lint) run
+	cd tools && go tool golangci-lint run --config ../.golangci.yml ./...
 
 fuzz: ## 20 seconds for each fuzz target (FUZZTIME=5m for longer)
 	.ci/fuzz $(or $(FUZZTIME),20s)

@@ -29,7 +29,7 @@ const name = "ghcr.io/pgincr/pgincr"
 // options are the command line.
 type options struct {
 	binary, arch, version, revision, out string
-	created                                      time.Time
+	created                              time.Time
 }
 
 func main() {
@@ -103,7 +103,8 @@ func build(o options) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := tarball.LayerFromOpener(opener(content), tarball.WithMediaType(types.OCILayer), tarball.WithCompressedCaching)
+	l, err := tarball.LayerFromOpener(opener(content),
+		tarball.WithMediaType(types.OCILayer), tarball.WithCompressedCaching)
 	if err != nil {
 		return nil, err
 	}
