@@ -24,10 +24,7 @@ type breakage struct {
 // Each check is broken by what it is for, and by that alone; it then says so, with a remedy, to people, programs and
 // monitoring. A key that does not fit is TestCheckEncrypted's, a clock that goes wrong TestClock's of pkg/check.
 func TestEachCheckBroken(t *testing.T) {
-	if os.Geteuid() != 0 {
-		pgtest.NotTested(t, "without root, who alone makes small file systems")
-		t.SkipNow()
-	}
+	pgtest.AsRoot(t, "it alone makes small file systems")
 	t.Parallel()
 	s := newCrampedSite(t)
 	s.sql(`CREATE TABLE t AS SELECT generate_series(1, 1000) i`, `CREATE ROLE weak LOGIN`)

@@ -371,10 +371,7 @@ func TestDrillEncrypted(t *testing.T) {
 // Root becomes another user for a drill, with the passphrase that recovery needs.
 func TestDrillAsRoot(t *testing.T) {
 	// Not parallel: the passphrase is in the environment.
-	if os.Geteuid() != 0 {
-		pgtest.NotTested(t, "without root, who alone becomes another user")
-		t.SkipNow()
-	}
+	pgtest.AsRoot(t, "it alone becomes another user")
 	t.Setenv("PGINCR_PASSPHRASE", "correct horse battery")
 	cl := pgtest.Newest(t).New(t)
 	s := &site{t: t, pg: cl, repo: pgtest.TempDir(t)}

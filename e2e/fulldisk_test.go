@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -34,10 +33,7 @@ func sizedFileSystem(t *testing.T, size string) string {
 // one line that says so, leaves what was there, and the same command works once
 // there is room.
 func TestFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Log("not root: no small file system can be made, so this is left to a run as root")
-		return
-	}
+	pgtest.AsRoot(t, "it alone makes small file systems")
 	small := smallFileSystem(t)
 	ballast := filepath.Join(small, "ballast")
 	cl := pgtest.Newest(t).New(t)

@@ -67,10 +67,16 @@ func metricsOf(t *testing.T, c *repo.Cluster, path string) string {
 	p := newProgram(os.Stderr, os.Stderr)
 	p.common, p.clusters = &commonFlags{Cluster: "main", MetricsFile: path}, []openedCluster{{"/r", c}}
 	p.checked = []check.Finding{{Name: "chain", Status: check.Warning}}
+	return metricsWritten(t, p)
+}
+
+// metricsWritten has a program write its metrics, and gives the file.
+func metricsWritten(t *testing.T, p *program) string {
+	t.Helper()
 	if err := p.writeMetrics(t.Context(), outcome{command: "check"}); err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(path)
+	b, err := os.ReadFile(p.common.MetricsFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,14 +103,7 @@ func TestMetricsOfOneOfSeveral(t *testing.T) {
 		for _, url := range urls {
 			p.clusters = append(p.clusters, openedCluster{url, stores[url]})
 		}
-		if err := p.writeMetrics(t.Context(), outcome{command: "check"}); err != nil {
-			t.Fatal(err)
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
+		return metricsWritten(t, p)
 	}
 	const ofA = `pgincr_backups{cluster="main",repo="/a",status="ok"} 0`
 	const ofB = `pgincr_backups{cluster="main",repo="/b",status="ok"} 1`

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/pgincr/pgincr/internal/durable"
+	"github.com/pgincr/pgincr/internal/pgtest"
 )
 
 func must(t *testing.T, err error) {
@@ -220,9 +221,7 @@ func TestMkdirAll(t *testing.T) {
 
 // What root made is given to the owner of the directory, unless it is, by then, not there but behind a link.
 func TestGive(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root makes files for others")
-	}
+	pgtest.AsRoot(t, "what it makes for other users")
 	const uid = 65534
 	root, elsewhere := t.TempDir(), t.TempDir()
 	dir, aside := filepath.Join(root, "dir"), filepath.Join(root, "aside")

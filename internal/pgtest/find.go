@@ -59,6 +59,15 @@ func NotTested(t testing.TB, format string, args ...any) {
 	fmt.Fprintln(os.Stderr, notice)
 }
 
+// AsRoot leaves the rest of a test out, and says so, where it is not root that runs it. CI is root.
+func AsRoot(t testing.TB, what string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		NotTested(t, "without root: %s", what)
+		t.SkipNow()
+	}
+}
+
 // Newest returns the newest of Versions.
 func Newest(t testing.TB) Install {
 	t.Helper()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/pgincr/pgincr/internal/pgtest"
 	"github.com/pgincr/pgincr/pkg/repo"
 	"github.com/pgincr/pgincr/pkg/repo/storetest"
 )
@@ -232,9 +233,7 @@ func holdAndWrite(t *testing.T, dir string) {
 
 // What root makes in a repository of another user is that user's: objects, the directories above them, and locks.
 func TestRootInOthersRepository(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root makes files for others")
-	}
+	pgtest.AsRoot(t, "what it makes for other users")
 	const uid, gid = 65534, 65533
 	root := t.TempDir()
 	if err := os.Chown(root, uid, gid); err != nil {
@@ -281,9 +280,7 @@ func TestRootInOthersRepository(t *testing.T) {
 
 // Nor does the owner get at a file of root's by a link in the place of a lock.
 func TestLockBehindLink(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("only root makes files for others")
-	}
+	pgtest.AsRoot(t, "what it makes for other users")
 	for name, link := range map[string]func(from, to string) error{"symbolic": os.Symlink, "hard": os.Link} {
 		t.Run(name, func(t *testing.T) {
 			base := t.TempDir()

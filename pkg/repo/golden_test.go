@@ -421,3 +421,21 @@ func shortDump(data []byte) string {
 	}
 	return strings.Join(out, "")
 }
+
+// openGolden opens a copy of a golden repository; with -update it is written where there is none.
+func openGolden(t *testing.T, golden string, write func(context.Context, repo.Store) error) *repo.Cluster {
+	t.Helper()
+	if _, err := os.Stat(golden); *update && errors.Is(err, os.ErrNotExist) {
+		must(t, os.MkdirAll(golden, 0o755))
+		st, err := repo.OpenStore(t.Context(), golden)
+		must(t, err)
+		must(t, write(t.Context(), st))
+	}
+	dir := t.TempDir() // a copy: git does not keep modes
+	must(t, os.CopyFS(dir, os.DirFS(golden)))
+	st, err := repo.OpenStore(t.Context(), dir)
+	must(t, err)
+	c, err := repo.OpenCluster(t.Context(), st, "main")
+	must(t, err)
+	return c
+}

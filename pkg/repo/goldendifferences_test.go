@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"os"
 	"testing"
 
 	"github.com/pgincr/pgincr/pkg/pg"
@@ -57,18 +56,7 @@ func writeDifferencesGolden(ctx context.Context, st repo.Store) error {
 // Frames of differences are read by every later version, whole and only where they are wanted.
 func TestGoldenDifferences(t *testing.T) {
 	ctx := t.Context()
-	if _, err := os.Stat(differencesGoldenDir); *update && errors.Is(err, os.ErrNotExist) {
-		must(t, os.MkdirAll(differencesGoldenDir, 0o755))
-		st, err := repo.OpenStore(ctx, differencesGoldenDir)
-		must(t, err)
-		must(t, writeDifferencesGolden(ctx, st))
-	}
-	dir := t.TempDir() // a copy: git does not keep modes
-	must(t, os.CopyFS(dir, os.DirFS(differencesGoldenDir)))
-	st, err := repo.OpenStore(ctx, dir)
-	must(t, err)
-	c, err := repo.OpenCluster(ctx, st, "main")
-	must(t, err)
+	c := openGolden(t, differencesGoldenDir, writeDifferencesGolden)
 	want, _ := differencesPages()
 	for _, id := range []string{fullID, incrID} {
 		if ok, problems := verify(t, c, id); !ok {

@@ -59,18 +59,7 @@ func writeSlicedGolden(ctx context.Context, st repo.Store) error {
 // slices, which gave the payload of a frame to the library in one piece.
 func TestGoldenSliced(t *testing.T) {
 	ctx := t.Context()
-	if _, err := os.Stat(slicedGoldenDir); *update && errors.Is(err, os.ErrNotExist) {
-		must(t, os.MkdirAll(slicedGoldenDir, 0o755))
-		st, err := repo.OpenStore(ctx, slicedGoldenDir)
-		must(t, err)
-		must(t, writeSlicedGolden(ctx, st))
-	}
-	dir := t.TempDir() // a copy: git does not keep modes
-	must(t, os.CopyFS(dir, os.DirFS(slicedGoldenDir)))
-	st, err := repo.OpenStore(ctx, dir)
-	must(t, err)
-	c, err := repo.OpenCluster(ctx, st, "main")
-	must(t, err)
+	c := openGolden(t, slicedGoldenDir, writeSlicedGolden)
 	if ok, problems := verify(t, c, incrID); !ok {
 		t.Errorf("verify: %q", problems)
 	}
@@ -92,7 +81,7 @@ func TestGoldenSliced(t *testing.T) {
 		if err != nil || !bytes.Equal(whole, want) {
 			t.Errorf("all of it: %d bytes, %v", len(whole), err)
 		}
-		pack, err := os.ReadFile(filepath.Join(dir, "main/backups", incrID, "000001.pack"))
+		pack, err := os.ReadFile(filepath.Join(slicedGoldenDir, "main/backups", incrID, "000001.pack"))
 		must(t, err)
 		asBefore(t, pack[p.Frame.Offset+40:p.Frame.Offset+int64(p.Frame.Stored)], want)
 		p.Runs = []repo.BlockRun{run(100, 1)}

@@ -145,10 +145,7 @@ func TestRestoreConfiguration(t *testing.T) {
 
 // Root lets no backup say which files of the host are written.
 func TestConfigurationAnywhere(t *testing.T) {
-	if !privileged() {
-		pgtest.NotTested(t, "without root, of whom it is about")
-		t.SkipNow()
-	}
+	pgtest.AsRoot(t, "what it may write anywhere")
 	fb := newFab(t, nil)
 	fb.config = fabConfig()
 	fb.add(model{"PG_VERSION": {mode: 0o600, mtime: time.Unix(7, 0).UTC(), data: []byte("15\n")}})

@@ -212,9 +212,7 @@ func TestCancelled(t *testing.T) {
 
 // A full disk is foreseen, and one that fills up nevertheless leaves nothing behind.
 func TestFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system takes root")
-	}
+	pgtest.AsRoot(t, "it alone makes small file systems")
 	dir := pgtest.TempDir(t)
 	if err := unix.Mount("pgincr-test", dir, "tmpfs", 0, "size=1536k"); err != nil {
 		t.Skipf("no small file system: %v", err)
