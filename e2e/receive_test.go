@@ -165,15 +165,17 @@ func TestReceiverEndsAsServerDies(t *testing.T) {
 	t.Parallel()
 	s := newLonelySite(t, pgtest.Newest(t), pgtest.WALSegmentSize(1))
 	s.pg.Exec("CREATE TABLE t (n int)")
-	for n := range 8 {
+	for n := range 10 {
 		r := s.receive(s.pg)
 		awaitReceived(s.pg)
 		s.pg.Exec("INSERT INTO t SELECT generate_series(1, 1000)")
-		s.pg.Kill()
-		time.Sleep(time.Duration(3*n) * time.Millisecond)
+		var killing sync.WaitGroup
+		killing.Go(s.pg.Kill)
+		time.Sleep(time.Duration(n) * time.Millisecond)
 		if code := r.end(t, syscall.SIGTERM); code != 0 {
 			t.Errorf("exit %d\n%s", code, r.stderr)
 		}
+		killing.Wait()
 		s.pg.Start()
 	}
 }

@@ -57,13 +57,7 @@ func Run(ctx context.Context, c *repo.Cluster, o Options) (err error) {
 		if errors.Is(err, errGone) {
 			continue
 		}
-		if !r.temporary(err) {
-			return err
-		}
-		if ctx.Err() != nil { // asked to end while the server goes away
-			if serverAway(err) {
-				return nil
-			}
+		if again, err := r.again(ctx, err); !again {
 			return err
 		}
 		if r.progress {
@@ -104,6 +98,19 @@ func (e *LineError) Error() string {
 type behindError struct{ text string }
 
 func (e *behindError) Error() string { return e.text }
+
+// again says whether to try again after a session that ended with an error, or else how the receiver ends.
+func (r *receiver) again(ctx context.Context, err error) (bool, error) {
+	switch {
+	case !r.temporary(err):
+		return false, err
+	case ctx.Err() == nil:
+		return true, nil
+	case serverAway(err): // it was asked to end while the server went
+		return false, nil
+	}
+	return false, err
+}
 
 // serverAway says whether an error is that the server is not there. What was received before is stored then: an error
 // of that comes instead.
