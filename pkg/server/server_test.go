@@ -368,12 +368,10 @@ func TestFirstArchived(t *testing.T) {
 		}
 		segment := c.SwitchWAL()
 		done := filepath.Join(c.DataDir, "pg_wal", "archive_status", segment+".done")
-		for {
-			if _, err := os.Stat(done); err == nil {
-				break
-			}
-			time.Sleep(time.Millisecond)
-		}
+		c.Poll("archived "+segment, func() bool {
+			_, err := os.Stat(done)
+			return err == nil
+		})
 		if install.Major >= 15 {
 			time.Sleep(100 * time.Millisecond) // the statistics follow the name
 		}

@@ -57,8 +57,8 @@ func (b *builder) longest(n, whole pg.SegNo, stored []string) *piece {
 	return p
 }
 
-// before is less than the name of a segment and those of the maps that begin with it, and no less than the name of the
-// segment before.
+// before is less than the name of a segment and those of the maps that begin with it, and greater than the names of all
+// but the few segments before it that differ in the last digit.
 func before(g pg.Geometry, tli pg.TimelineID, n pg.SegNo) string {
 	name := g.WALFileName(tli, n)
 	return name[:len(name)-1]
