@@ -47,6 +47,18 @@ func (b *bench) floors() []side {
 	}
 }
 
+const startStop = "start, stop and the archive"
+
+// startStop is what a backup waits for whatever it copies: the server's functions, and the segment that they end.
+func (b *bench) startStop() side {
+	return side{name: startStop, args: []string{"sh", "-c", `last=$(` + b.pg("psql") + ` -XAtq \
+			-c "SELECT pg_backup_start('floor', true)" \
+			-c "SELECT pg_walfile_name(lsn) FROM pg_backup_stop(false)" | tail -n 1)
+		while [ -e ` + b.pgdata() + `/pg_wal/$last ] && [ ! -e ` + b.pgdata() + `/pg_wal/archive_status/$last.done ]; do
+			sleep 0.002
+		done`}}
+}
+
 // incremental takes incremental backups of the same changes by each tool, each on its last.
 func (b *bench) incremental(ctx context.Context) error {
 	t, err := b.newTaken("incremental")
@@ -67,7 +79,7 @@ func (b *bench) incremental(ctx context.Context) error {
 			if err := b.apply(ctx, c); err != nil {
 				return err
 			}
-			sides := append(b.floors()[:1], t.each(true, sources...)...)
+			sides := append([]side{b.floors()[0], b.startStop()}, t.each(true, sources...)...)
 			for i := range sides {
 				if err := b.once(ctx, c.name, run, sides[(run+i)%len(sides)]); err != nil {
 					return err

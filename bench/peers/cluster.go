@@ -26,6 +26,7 @@ type bench struct {
 
 func (b *bench) pgdata() string { return filepath.Join(b.dir, "data") }
 func (b *bench) pgincr() string { return filepath.Join(b.dir, "pgincr") }
+func (b *bench) peers() string  { return filepath.Join(b.dir, "peers") } // this program
 func (b *bench) repo() string   { return filepath.Join(b.dir, "repo") }
 
 // open prepares a stage on a data set. Its server does not run yet.
@@ -41,7 +42,7 @@ func open(ctx context.Context, cfg config, stage, data string) (*bench, error) {
 	if b.results, err = load(cfg.results); err != nil {
 		return nil, err
 	}
-	if err := build(ctx, b.pgincr()); err != nil {
+	if err := build(ctx, b.pgincr(), "./cmd/pgincr"); err != nil {
 		return nil, err
 	}
 	if err := b.describe(ctx); err != nil {
@@ -59,8 +60,8 @@ func (b *bench) serve(ctx context.Context) error {
 	return b.make(ctx)
 }
 
-func build(ctx context.Context, to string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", to, "./cmd/pgincr")
+func build(ctx context.Context, to, program string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", to, program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	_, err := finish(cmd, runCommand)
 	return err

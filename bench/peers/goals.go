@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,8 @@ type bound struct {
 	what                  string
 	least                 bool // the ratio is how many times faster, and must be at least so
 	limit                 float64
+	at                    float64 // of a curve, where on it
+	floor                 string  // side that does what no side can do without, measured where the goal is missed
 }
 
 // goal is one row of the table of goals.
@@ -37,6 +40,12 @@ func between(stage, name, side, to string) bound {
 	return bound{stage: stage, name: name, side: side, to: to, of: wall, what: "time"}
 }
 
+// over names the floor of a side.
+func (b bound) over(floor string) bound {
+	b.floor = floor
+	return b
+}
+
 // in makes the bound one of something else than time.
 func (b bound) in(name string, of what) bound {
 	b.what, b.of = name, of
@@ -44,7 +53,7 @@ func (b bound) in(name string, of what) bound {
 }
 
 // goals are what pgincr is to reach.
-func goals() []goal {
+func goals(sizes []float64) []goal {
 	const rows, many, none = "100 rows", "5 % of pages", "nothing changed"
 	incremental := func(name, side, to string) bound { return between("incremental", name, "pgincr "+side, to) }
 	full := func(to string) bound { return between("full", "full", "pgincr", to) }
@@ -63,7 +72,8 @@ func goals() []goal {
 			bounds: []bound{
 				incremental(none, "wal", "pg_basebackup").atMost(1), incremental(none, "summaries", "pg_basebackup").atMost(1),
 				incremental(rows, "wal", "pg_basebackup").atMost(1), incremental(rows, "summaries", "pg_basebackup").atMost(1),
-				incremental(none, "wal", "pgBackRest").atLeast(10), incremental(rows, "wal", "pgBackRest").atLeast(10),
+				incremental(none, "wal", "pgBackRest").atLeast(10).over(startStop),
+				incremental(rows, "wal", "pgBackRest").atLeast(10),
 			},
 		},
 		{
@@ -81,9 +91,14 @@ func goals() []goal {
 			work: "incremental by page LSN, files cached, the whole backup",
 			text: "3 × faster than `cat` of the files; ≤ 1/4 of WAL-G's LSN scan",
 			bounds: []bound{
-				incremental(none, "lsn", "cat of the files").atLeast(3), incremental(rows, "lsn", "cat of the files").atLeast(3),
+				incremental(none, "lsn", "cat of the files").atLeast(3).over(startStop),
+				incremental(rows, "lsn", "cat of the files").atLeast(3).over(startStop),
 				incremental(rows, "lsn", "WAL-G").atMost(0.25),
 			},
+		},
+		{
+			work: "the same, more data", text: "3 × faster than `cat` of the files",
+			bounds: larger(sizes),
 		},
 		{
 			work: "full, zstd at the default level, same jobs",
@@ -104,8 +119,8 @@ func goals() []goal {
 			chain("50", "the chain", "pgincr, one full backup").atMost(1.15),
 		}},
 		{work: "restore in place after 1 % of the pages changed", text: "≤ 0.2 × a plain restore", bounds: []bound{
-			chain("9", "in place", "pgincr, one full backup").atMost(0.2),
-			chain("50", "in place", "pgincr, one full backup").atMost(0.2),
+			chain("9", "in place", "pgincr, one full backup").atMost(0.2).over(comparing),
+			chain("50", "in place", "pgincr, one full backup").atMost(0.2).over(comparing),
 		}},
 		{
 			work: "page maps from WAL", text: "≥ 1.2 × `pg_waldump --quiet` on one core, ≥ 2 × with two workers",
@@ -125,6 +140,16 @@ func goals() []goal {
 	}
 }
 
+// larger is the goal of the scan of pages where there is more to scan than a backup costs anyhow.
+func larger(sizes []float64) (list []bound) {
+	for _, x := range sizes {
+		b := between("scaling", bySizeCurve, "incremental by lsn", "cat of the files").atLeast(3).over(startStop)
+		b.at, b.name = x, bySizeCurve
+		list = append(list, b)
+	}
+	return list
+}
+
 // judge fills the last two columns of a goal's row: what was reached, and whether it is.
 func (r *results) judge(g goal) (reached, verdict string) {
 	switch {
@@ -136,7 +161,7 @@ func (r *results) judge(g goal) (reached, verdict string) {
 	var lines []string
 	verdict = "yes"
 	for _, b := range g.bounds {
-		_, runs := r.of(b.stage, "pgbench", b.name)
+		runs := r.runsOf(b)
 		if len(runs[b.side]) == 0 || len(runs[b.to]) == 0 {
 			lines = append(lines, fmt.Sprintf("%s beside %s: not measured", b.side, b.to))
 			verdict = worse(verdict, "not measured")
@@ -150,11 +175,34 @@ func (r *results) judge(g goal) (reached, verdict string) {
 		}
 		mark := ""
 		if !held {
-			verdict, mark = "**no**", " (missed)"
+			verdict, mark = "**no**", " (missed"+b.besideFloor(runs)+")"
 		}
 		lines = append(lines, b.line(x)+mark)
 	}
 	return strings.Join(lines, "<br>"), verdict
+}
+
+// runsOf gives the samples of a bound's case, by side.
+func (r *results) runsOf(b bound) map[string][]sample {
+	_, runs := r.of(b.stage, "pgbench", b.name)
+	if b.at == 0 {
+		return runs
+	}
+	for side, all := range runs {
+		runs[side] = slices.DeleteFunc(all, func(s sample) bool { return s.More["x"] != b.at })
+	}
+	return runs
+}
+
+// besideFloor says what the floor of a missed goal reaches.
+func (b bound) besideFloor(runs map[string][]sample) string {
+	switch {
+	case b.floor == "" || len(runs[b.floor]) == 0:
+		return ""
+	case b.least:
+		return fmt.Sprintf("; %s alone: %s", b.floor, ratio(runs[b.to], runs[b.floor], b.of))
+	}
+	return fmt.Sprintf("; %s alone: %s", b.floor, ratio(runs[b.floor], runs[b.to], b.of))
 }
 
 func worse(a, b string) string {
@@ -172,5 +220,9 @@ func (b bound) line(x spread) string {
 	if b.least {
 		times = "× faster than"
 	}
-	return fmt.Sprintf("%s, %s, %s: %s %s %s", b.name, b.side, b.what, x, times, b.to)
+	name := b.name
+	if b.at != 0 {
+		name = fmt.Sprintf("%s: %.4g", name, b.at)
+	}
+	return fmt.Sprintf("%s, %s, %s: %s %s %s", name, b.side, b.what, x, times, b.to)
 }

@@ -5,9 +5,10 @@
 //	go run ./bench/peers prepare             the clusters
 //	go run ./bench/peers run STAGE...        some of them; results are kept in $RESULTS
 //	go run ./bench/peers render              the document from what is there
+//	go run ./bench/peers compare DIR WORKERS reads all files, hashes the pages, sums the files: the floor of --delta
 //	go run ./bench/peers clean               stops servers and removes all in $BENCH_DIR but the results
 //
-// Stages, in their order: full, incremental, restore, wal, server, scaling. A stage that is run again
+// Stages, in their order: full, incremental, restore, wal, server, encryption, scaling. A stage that is run again
 // replaces its results. They can be run one by one, also on different days: the cluster and all
 // repositories stay in $BENCH_DIR until clean.
 //
@@ -59,6 +60,7 @@ var stages = []stage{
 	{"restore", (*bench).restore, false},
 	{"wal", (*bench).wal, false},
 	{"server", (*bench).server, false},
+	{"encryption", (*bench).encryption, true},
 	{"scaling", (*bench).scaling, false},
 }
 
@@ -83,6 +85,11 @@ func run(ctx context.Context, args []string) error {
 			}
 		}
 		return nil
+	case "compare":
+		if len(args) != 3 {
+			return fmt.Errorf("compare DIRECTORY WORKERS")
+		}
+		return compare(args[1], args[2])
 	case "run":
 		return runStages(ctx, cfg, args[1:])
 	}
@@ -94,6 +101,9 @@ func runStages(ctx context.Context, cfg config, names []string) error {
 		if !slices.ContainsFunc(stages, func(s stage) bool { return s.name == name }) {
 			return fmt.Errorf("no stage %q", name)
 		}
+	}
+	if err := warm(); err != nil {
+		return err
 	}
 	for _, s := range stages {
 		if len(names) > 0 && !slices.Contains(names, s.name) {

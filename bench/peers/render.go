@@ -82,7 +82,7 @@ func (w *page) goals() {
 	w.line("## Goals\n")
 	w.line("Ratios are medians of the ratios of single runs, with minimum and maximum, on the data set `pgbench`.\n")
 	w.line("| work | goal | reached | holds |\n|---|---|---|---|")
-	for _, g := range goals() {
+	for _, g := range goals(xs(w.r.lines("scaling", "pgbench", bySizeCurve))) {
 		reached, verdict := w.r.judge(g)
 		w.line("| %s | %s | %s | %s |", g.work, g.text, reached, verdict)
 	}
@@ -91,7 +91,7 @@ func (w *page) goals() {
 
 var titles = map[string]string{
 	"full": "Full backups", "incremental": "Incremental backups", "restore": "Restores", "wal": "WAL",
-	"server": "The server meanwhile",
+	"server": "The server meanwhile", "encryption": "Encryption",
 }
 
 func (w *page) stages() {
@@ -104,7 +104,7 @@ func (w *page) stages() {
 			for _, name := range w.r.cases(s.name, data) {
 				w.table(s.name, data, name)
 			}
-			if s.name != "wal" && s.name != "server" {
+			if s.name != "wal" && s.name != "server" && s.name != "encryption" {
 				w.bars(s.name, data)
 			}
 		}

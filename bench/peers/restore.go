@@ -29,6 +29,9 @@ func (b *bench) restoreChain(ctx context.Context, length int) error {
 	if err != nil {
 		return err
 	}
+	if err := build(ctx, b.peers(), "./bench/peers"); err != nil {
+		return err
+	}
 	c := &chained{taken: t}
 	// In a chain of 9 each link changes about 2 % of the pages, in longer ones all together as much.
 	link := change{share: 0.16 / float64(length-1)}
@@ -66,6 +69,8 @@ func (b *bench) restoreChain(ctx context.Context, length int) error {
 	return os.RemoveAll(t.where)
 }
 
+const comparing = "reading, hashes and checksums"
+
 func (c *chained) sides() []side {
 	b, place := c.b, &places{b: c.b, where: c.where}
 	out, fresh := place.out(), place.fresh
@@ -91,6 +96,9 @@ func (c *chained) sides() []side {
 				}
 				return b.do(ctx, "cp", "-a", filepath.Join(c.where, "before"), out)
 			},
+		},
+		{
+			name: comparing, args: []string{b.peers(), "compare", filepath.Join(c.where, "before"), c.jobs()},
 		},
 		{
 			name: "pg_combinebackup", before: fresh, after: own,

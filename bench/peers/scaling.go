@@ -164,8 +164,9 @@ func (b *bench) hole(path string) error {
 	return errors.Join(f.Truncate(8192), f.Chown(b.cfg.uid, b.cfg.gid), f.Close())
 }
 
+const bySizeCurve = "size of the data, GB"
+
 func (b *bench) bySize(ctx context.Context) error {
-	const curve = "size of the data, GB"
 	if _, err := b.sql(ctx, "CREATE TABLE filler (i bigint, t text) WITH (fillfactor = 90)"); err != nil {
 		return err
 	}
@@ -178,7 +179,7 @@ func (b *bench) bySize(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if err := b.pointsOfSize(ctx, t, curve, float64(gigabytes)); err != nil {
+			if err := b.pointsOfSize(ctx, t, float64(gigabytes)); err != nil {
 				return err
 			}
 		}
@@ -187,13 +188,19 @@ func (b *bench) bySize(ctx context.Context) error {
 	return err
 }
 
-func (b *bench) pointsOfSize(ctx context.Context, t *taken, curve string, x float64) error {
+func (b *bench) pointsOfSize(ctx context.Context, t *taken, x float64) error {
+	const curve = bySizeCurve
 	if err := b.point(ctx, curve, "full", x, t.ours("wal", "wal", false)); err != nil {
 		return err
 	}
 	t.last["lsn"] = t.last["wal"]
 	if err := b.apply(ctx, change{rows: 100}); err != nil {
 		return err
+	}
+	for _, s := range []side{b.floors()[0], b.startStop()} {
+		if err := b.point(ctx, curve, s.name, x, s); err != nil {
+			return err
+		}
 	}
 	for _, source := range []string{"wal", "lsn"} {
 		if err := b.point(ctx, curve, "incremental by "+source, x, t.ours(source, source, true)); err != nil {
