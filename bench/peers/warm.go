@@ -31,6 +31,7 @@ func warm() error {
 	if err != nil {
 		return fmt.Errorf("memory of %d bytes: %w", size, err)
 	}
+	_ = unix.Madvise(m, unix.MADV_HUGEPAGE) // quicker, where there is such a thing
 	for at := 0; at < size; at += os.Getpagesize() {
 		m[at] = 1
 	}
