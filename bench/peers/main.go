@@ -6,7 +6,6 @@
 //	go run ./bench/peers run STAGE...        some of them; results are kept in $RESULTS
 //	go run ./bench/peers render              the document from what is there
 //	go run ./bench/peers compare DIR WORKERS reads all files, hashes the pages, sums the files: the floor of --delta
-//	go run ./bench/peers touch               uses all memory once
 //	go run ./bench/peers clean               stops servers and removes all in $BENCH_DIR but the results
 //
 // Stages, in their order: full, incremental, restore, wal, server, encryption, scaling. A stage that is run again
@@ -86,8 +85,6 @@ func run(ctx context.Context, args []string) error {
 			}
 		}
 		return nil
-	case "touch":
-		return touch()
 	case "compare":
 		if len(args) != 3 {
 			return fmt.Errorf("compare DIRECTORY WORKERS")
@@ -104,9 +101,6 @@ func runStages(ctx context.Context, cfg config, names []string) error {
 		if !slices.ContainsFunc(stages, func(s stage) bool { return s.name == name }) {
 			return fmt.Errorf("no stage %q", name)
 		}
-	}
-	if err := warm(ctx); err != nil {
-		return err
 	}
 	for _, s := range stages {
 		if len(names) > 0 && !slices.Contains(names, s.name) {

@@ -6,8 +6,12 @@ const notes = `
 
 - All sides of a case run on one cluster with the same changes, in alternation, each run in another
   order. Before each there is a sync of the file system and no WAL that waits to be archived. Files are
-  in the page cache. All memory has been touched before: a virtual machine gets it from its host at the
-  first touch, ten times as slow as later, which the first side to fill the page cache would pay for.
+  in the page cache.
+- This virtual machine gives memory that is free back to its host within seconds, and gets it again at the
+  first touch, with up to ten times the CPU of writing to it. Whoever fills the page cache pays for
+  that, the more so the first time: *cp*, pg_basebackup and pg_combinebackup most of all (0.4 s of CPU for
+  a GB become 1 to 5), pgincr least, because it writes large relations past the page cache. Minima are
+  nearer to a machine that keeps its memory.
 - *Seconds* is wall time: median (minimum–maximum). *CPU* is the processor time of the whole machine
   meanwhile, so it has the server's part; steps of a hundredth of a second. *Read* and *written* count
   bytes of read and write calls of the program, its children and the server's backends for it; pages that
