@@ -254,3 +254,12 @@ func TestGive(t *testing.T) {
 	must(t, errors.Join(f.Give(root), f.Commit()))
 	owned(filepath.Join(dir, "file"), uid)
 }
+
+// To look at a lock's file never waits, whatever has its name by then.
+func TestLockHolderOfPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	must(t, syscall.Mkfifo(path, 0o600))
+	if holder, held, err := durable.LockHolder(path); held || err != nil {
+		t.Errorf("%q, %v, %v", holder, held, err)
+	}
+}

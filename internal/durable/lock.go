@@ -160,7 +160,8 @@ func LockHolder(path string) (holder string, held bool, err error) {
 
 // lookAtLock tries whether the lock can be had, which it can be by many lookers at a time.
 func lookAtLock(path string) (holder string, held bool, err error) {
-	f, err := os.Open(path)
+	// A lock is no link, as for lockPath; to open what is no file either must not take for ever.
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", false, nil
 	}

@@ -308,3 +308,21 @@ func TestLockBehindLink(t *testing.T) {
 		})
 	}
 }
+
+// A pipe where an object or a lock should be is refused at once, and so is a link for a lock that is only looked at.
+func TestPipes(t *testing.T) {
+	dir := t.TempDir()
+	st, err := repo.OpenStore(t.Context(), dir)
+	must(t, err)
+	must(t, syscall.Mkfifo(filepath.Join(dir, "object"), 0o600))
+	if _, err := st.Open(t.Context(), "object"); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a pipe: %v", err)
+	}
+	must(t, os.Mkdir(filepath.Join(dir, "locks"), 0o700))
+	elsewhere := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(elsewhere, []byte("content"), 0o600))
+	must(t, os.Symlink(elsewhere, filepath.Join(dir, "locks/lock")))
+	if locks, err := st.Locks(t.Context(), "locks/", nil); !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("a link for a lock: %v, %v", locks, err)
+	}
+}
