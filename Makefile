@@ -32,8 +32,9 @@ matrix: servers ## every scenario on every major by every page map source; the t
 	PGINCR_MATRIX=/tmp/pgincr-matrix.jsonl PGINCR_TEST_PG=all go test -count=1 -timeout 0 -skip 'TestHistories' ./e2e
 	PGINCR_MATRIX_REPORT=/tmp/pgincr-matrix.jsonl go test -count=1 -run '^TestReport$$' ./internal/matrix
 
-soak: servers ## random histories for 10 minutes (MINUTES=60 for longer)
-	PGINCR_HISTORY_MINUTES=$(or $(MINUTES),10) go test -v -count=1 -timeout 0 -run TestHistories ./e2e
+soak: servers ## random histories for 10 minutes (MINUTES=60 for longer, PLAYERS=4 for more at a time)
+	PGINCR_HISTORY_MINUTES=$(or $(MINUTES),10) PGINCR_HISTORY_PLAYERS=$(or $(PLAYERS),2) \
+		go test -v -count=1 -timeout 0 -parallel $(or $(PLAYERS),2) -run TestHistories ./e2e
 
 kill-restores: servers ## kill a hundred restores of each kind, and compactions (KILLS=500 for more)
 	PGINCR_RESTORE_KILLS=$(or $(KILLS),100) PGINCR_COMPACT_KILLS=$(or $(KILLS),100) \

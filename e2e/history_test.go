@@ -30,7 +30,7 @@ func TestHistories(t *testing.T) {
 	}
 	plan := newHistoryPlan(t)
 	t.Run("play", func(t *testing.T) {
-		for i := range min(2, runtime.GOMAXPROCS(0)) {
+		for i := range historyPlayers(t) {
 			t.Run("player"+strconv.Itoa(i), func(t *testing.T) {
 				t.Parallel()
 				for seed, ok := plan.next(); ok; seed, ok = plan.next() {
@@ -47,6 +47,20 @@ func TestHistories(t *testing.T) {
 		}
 	})
 	t.Log(plan)
+}
+
+// historyPlayers is how many histories are played at a time.
+func historyPlayers(t *testing.T) int {
+	t.Helper()
+	v := os.Getenv("PGINCR_HISTORY_PLAYERS")
+	if v == "" {
+		return min(2, runtime.GOMAXPROCS(0))
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		t.Fatalf("PGINCR_HISTORY_PLAYERS is %q", v)
+	}
+	return n
 }
 
 // majorOf gives the version that a seed is played on: each seed has its own, so
