@@ -66,7 +66,7 @@ func (s *dirStore) Open(ctx context.Context, name string) (ObjectReader, error) 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // one that is a pipe is refused, not waited for
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, s.wrap(err)
 	}
