@@ -171,9 +171,13 @@ func latest(all []*Manifest, onlyFull bool, cluster string) (*Manifest, error) {
 	return last, nil
 }
 
-// begun gives the time in a backup's id.
+// begun gives the time at which a backup began. Its id says earlier where it went on with an interrupted one, and
+// later where the second was taken.
 func begun(m *Manifest) time.Time {
 	t, _, _ := ParseID(m.ID) // manifests with other ids are never loaded
+	if m.StartedAt.After(t) {
+		return m.StartedAt
+	}
 	return t
 }
 

@@ -3,8 +3,9 @@
 // appearance is the commit of a backup. docs/format.md describes every byte.
 //
 // Nothing stored is ever modified. What lies below a backup's name without a
-// manifest is not a backup; a later expire may delete it. Who reads a backup holds it (Use,
-// OpenChain), and who removes one makes sure that nobody does (Remover): use.go has the proof. Every stored byte is
+// manifest is not a backup; a later backup may go on with it (ResumeBackup), or expire delete it. Who reads a
+// backup holds it (Use, OpenChain), and who removes one makes sure that nobody does (Remover): use.go has the
+// proof. Every stored byte is
 // covered by a checksum that is bound to its object and its place there, and what
 // is read is verified before it is given out: an error, never other content.
 //
@@ -15,7 +16,7 @@
 // memory: 16 KiB for a relation segment of 1 GB.
 //
 // Reading order: store.go, cluster.go, manifest.go, file.go, write.go, read.go,
-// chain.go, resolve.go, walarchive.go, verify.go, use.go, remove.go. Below them object.go and frame.go,
-// the one shape of all objects; entry.go, an entry of an index; sealed.go, the
+// chain.go, resolve.go, walarchive.go, verify.go, use.go, remove.go, resume.go, earlier.go. Below them object.go
+// and frame.go, the one shape of all objects; entry.go, an entry of an index; sealed.go, the
 // shape of JSON; dirstore.go, the store that is a directory.
 package repo

@@ -45,7 +45,12 @@ func testHeader(kind objectKind) objectHeader {
 
 // object gives an object with these frames and the right checksums around them.
 func object(kind objectKind, frames ...testFrame) []byte {
-	head, err := testHeader(kind).marshal()
+	return objectOf(testHeader(kind), frames...)
+}
+
+// objectOf is object with any header.
+func objectOf(h objectHeader, frames ...testFrame) []byte {
+	head, err := h.marshal()
 	if err != nil {
 		panic(err)
 	}

@@ -154,6 +154,7 @@ func TestGoldenWrite(t *testing.T) {
 	must(t, pinned.PutDrill(t.Context(), &drill))
 	must(t, pinned.WAL(repo.Compression{}).PutPart(t.Context(), goldenPart(), strings.NewReader("a part of WAL")))
 	must(t, writeGoldenConfiguration(t.Context(), pinned))
+	must(t, writeGoldenInterrupted(t.Context(), pinned, repo.Compression{}))
 	if *update {
 		must(t, os.RemoveAll(goldenDir))
 		must(t, os.CopyFS(goldenDir, os.DirFS(st.String())))

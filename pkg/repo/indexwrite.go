@@ -20,7 +20,8 @@ const (
 // indexWriter writes the index of a backup: blocks of entries. It holds one block. Not safe
 // for concurrent use.
 type indexWriter struct {
-	fw      *frameWriter
+	fw      *frameWriter // nil: begin makes it when the first block is full
+	begin   func() (*frameWriter, error)
 	g       pg.Geometry
 	z       *compressor
 	last    string // path of the last entry
@@ -67,6 +68,12 @@ func (w *indexWriter) flush() error {
 	}
 	if w.frame == nil {
 		w.frame = make([]byte, frameHeaderSize)
+	}
+	if w.fw == nil {
+		var err error
+		if w.fw, err = w.begin(); err != nil {
+			return err
+		}
 	}
 	h := frameHeader{Kind: frameEntries, Raw: uint32(len(w.raw)), Count: w.entries, First: w.blocks}
 	w.frame, h.Codec = w.z.append(w.frame[:frameHeaderSize], w.raw)

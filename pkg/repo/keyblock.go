@@ -40,7 +40,7 @@ const (
 // class is that of all objects of a kind.
 func (k objectKind) class() keyClass {
 	switch k {
-	case kindHashes, kindIndex, kindMap:
+	case kindHashes, kindIndex, kindMap, kindFiles:
 		return classMetadata
 	case kindPack, kindControl, kindWAL, kindConfig:
 	}

@@ -70,7 +70,8 @@ type Manifest struct {
 	Configuration []ConfigFile `json:"configuration,omitempty"`
 	Compression   string       `json:"compression"`
 	WAL           WALNeed      `json:"wal"`
-	WALMark       *WALMark     `json:"wal_mark,omitempty"` // nil: it could not be made
+	WALMark       *WALMark     `json:"wal_mark,omitempty"`   // nil: it could not be made
+	TakenOver     *TakenOver   `json:"taken_over,omitempty"` // nil: no interrupted attempt was taken up
 	Objects       []Object     `json:"objects"`
 	Version       string       `json:"pgincr_version"`
 }
@@ -106,6 +107,13 @@ type WALNeed struct {
 type WALMark struct {
 	From pg.LSN `json:"from"`  // begin of a segment
 	Sum  string `json:"xxh64"` // of the WAL [From, StopLSN), page headers included, 16 hexadecimal digits
+}
+
+// TakenOver counts what of a backup interrupted attempts at it had stored.
+type TakenOver struct {
+	BegunAt time.Time `json:"begun_at"` // the first of them, to the second, as in the backup's id
+	Frames  int64     `json:"frames"`
+	Bytes   int64     `json:"bytes"` // of these frames, as they are stored
 }
 
 // FormatSum writes a checksum as it stands in a manifest.

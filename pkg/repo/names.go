@@ -21,10 +21,12 @@ const (
 	configObject   = "configuration"
 )
 
-// packObject names a pack; the hash object of its pages is hashesObject.
+// packObject names a pack; the hash object of its pages is hashesObject, the list of its files filesObject.
 func packObject(n uint32) string { return fmt.Sprintf("%06d.pack", n) }
 
 func hashesObject(n uint32) string { return fmt.Sprintf("%06d.hashes", n) }
+
+func filesObject(n uint32) string { return fmt.Sprintf("%06d.files", n) }
 
 // maxObjectName bounds the name of an object; object stores allow 1024 bytes.
 const maxObjectName = 900

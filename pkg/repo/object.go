@@ -31,6 +31,7 @@ const (
 	kindWAL     objectKind = 5
 	kindMap     objectKind = 6
 	kindConfig  objectKind = 7
+	kindFiles   objectKind = 8
 )
 
 // String is for messages.
@@ -38,7 +39,7 @@ func (k objectKind) String() string {
 	names := [...]string{
 		kindPack: "pack", kindHashes: "page hashes", kindIndex: "index",
 		kindControl: "control file", kindWAL: "WAL file", kindMap: "page map",
-		kindConfig: "configuration",
+		kindConfig: "configuration", kindFiles: "list of a pack's files",
 	}
 	if k < 1 || int(k) >= len(names) {
 		return fmt.Sprintf("object of kind %d", uint32(k))

@@ -21,14 +21,15 @@ const (
 // PackWriter is one worker's end of the backup: it owns the current pack and starts a new
 // one when that is full. Not safe for concurrent use.
 //
-// Memory: 1 MiB of frame, 5 MiB of compressor at the default level, and two
-// buffers of the store.
+// Memory: 1 MiB of frame, 5 MiB of compressor at the default level, two buffers of the store, and a block of
+// the list of the pack's files, with a buffer for that of a pack of very many.
 type PackWriter struct {
 	b      *BackupWriter
 	z      *compressor
 	number uint32       // of the current pack
 	pack   *frameWriter // nil: none is open
 	hashes *hashWriter  // nil: no frame of the pack has any
+	files  *filesWriter // nil: of no frame of the pack it is known what it is of
 	frame  []byte
 	err    error // sticky
 }
@@ -79,6 +80,12 @@ func (p *PackWriter) write(
 	if err := ctx.Err(); err != nil {
 		return Frame{}, err
 	}
+	if p.pack != nil && p.pack.off >= p.b.packTarget {
+		// Only now, so that Holds was told of all its frames.
+		if err := p.finish(ctx, true); err != nil {
+			return Frame{}, err
+		}
+	}
 	if err := p.open(ctx, len(hashes) > 0); err != nil {
 		return Frame{}, err
 	}
@@ -97,9 +104,6 @@ func (p *PackWriter) write(
 		return Frame{}, err
 	}
 	f.Codec, f.Stored, f.Sum = h.Codec, h.Stored+frameHeaderSize, h.Sum
-	if p.pack.off >= p.b.packTarget {
-		return f, p.finish(ctx)
-	}
 	return f, nil
 }
 
@@ -128,8 +132,21 @@ func (p *PackWriter) open(ctx context.Context, withHashes bool) error {
 	return nil
 }
 
-// finish publishes the current pack, after its hashes.
-func (p *PackWriter) finish(ctx context.Context) error {
+// Holds tells what the frames are of that were just written: some of a relation, or all of a plain file. It
+// goes into the list of the pack's files, by which the backup can be taken up again should it be interrupted.
+func (p *PackWriter) Holds(ctx context.Context, f *File) error {
+	if p.err != nil || len(f.Frames) == 0 {
+		return p.err
+	}
+	if p.files == nil {
+		p.files = p.newFilesWriter(ctx)
+	}
+	p.err = p.files.add(f)
+	return p.err
+}
+
+// finish publishes the current pack, after its hashes and before the list of its files, if that is wanted.
+func (p *PackWriter) finish(ctx context.Context, listed bool) error {
 	if p.hashes != nil {
 		o, err := p.hashes.commit(ctx)
 		p.hashes = nil
@@ -146,15 +163,28 @@ func (p *PackWriter) finish(ctx context.Context) error {
 		}
 		p.b.addObject(packObject(p.number), o)
 	}
-	return nil
+	files := p.files
+	p.files = nil
+	if files == nil {
+		return nil
+	}
+	if !listed {
+		return files.abort()
+	}
+	there, err := files.commit(ctx)
+	if there {
+		p.b.addFinished(p.number)
+	}
+	return err
 }
 
-// Close finishes the worker's pack: durable, listed for the manifest.
+// Close finishes the worker's pack: durable, listed for the manifest. It gets no list of its files, which only
+// spares who takes up an interrupted backup what one worker has stored last.
 func (p *PackWriter) Close(ctx context.Context) error {
 	if p.err != nil {
 		return p.err
 	}
-	if p.err = p.finish(ctx); p.err != nil {
+	if p.err = p.finish(ctx, false); p.err != nil {
 		return p.err
 	}
 	p.err = errors.New("pack writer is closed")
@@ -171,7 +201,10 @@ func (p *PackWriter) abort() error {
 	if p.hashes != nil {
 		err = errors.Join(err, p.hashes.fw.abort())
 	}
-	p.pack, p.hashes = nil, nil
+	if p.files != nil {
+		err = errors.Join(err, p.files.abort())
+	}
+	p.pack, p.hashes, p.files = nil, nil, nil
 	if p.err == nil {
 		p.err = errors.New("backup was aborted")
 	}

@@ -22,7 +22,7 @@ func TestManyPacks(t *testing.T) {
 	c := newTestCluster(t, st)
 	b, err := c.CreateBackup(ctx, fullID, zstd)
 	must(t, err)
-	b.SetPackTarget(10_000)
+	b.SetPackSize(10_000)
 	const workers, blocks = 4, 200
 	files := make([]*repo.File, workers)
 	var g errgroup.Group

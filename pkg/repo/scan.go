@@ -197,7 +197,9 @@ func (s *scan) pack(ctx context.Context, fr *frameReader, number uint32) error {
 			hashes.fr = nil // it is reported when its own turn comes
 		}
 	}
-	p := packScan{s: s, fr: fr, number: number, hashes: hashes}
+	p := packScan{
+		s: s, d: s.v.c.d, page: int(s.m.Geometry.BlockSize), fr: fr, number: number, hashes: hashes,
+	}
 	err := p.run(ctx)
 	slices.Sort(p.good)
 	s.mu.Lock()

@@ -14,7 +14,9 @@ import (
 
 // packScan is one pass over a pack.
 type packScan struct {
-	s      *scan
+	s      *scan // to which damage is reported; frame does without
+	d      *decompressor
+	page   int // bytes
 	fr     *frameReader
 	number uint32
 	hashes *hashStream
@@ -75,7 +77,7 @@ func (p *packScan) frame(h frameHeader, payload []byte) error {
 	if h.Kind != frameBytes && h.Kind != framePages || h.Kind == frameBytes && (h.Count != 0 || h.First != 0) {
 		return fmt.Errorf("%w: not a frame of a pack", ErrCorrupt)
 	}
-	raw, err := p.s.v.c.d.append(p.raw, payload, h.Codec, int(h.Raw), h.page())
+	raw, err := p.d.append(p.raw, payload, h.Codec, int(h.Raw), h.page())
 	if err != nil {
 		p.skipHashes(h)
 		return err
@@ -84,7 +86,7 @@ func (p *packScan) frame(h frameHeader, payload []byte) error {
 	if h.Kind == frameBytes {
 		return nil
 	}
-	bs := int(p.s.m.Geometry.BlockSize)
+	bs := p.page
 	if h.First != p.next || int(h.Count)*bs != len(raw) {
 		return fmt.Errorf("%w: %d bytes for pages %d to %d, want %d from %d", ErrCorrupt, len(raw),
 			h.First, uint64(h.First)+uint64(h.Count), len(raw)/bs, p.next)

@@ -2,7 +2,6 @@ package repo
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,7 +15,7 @@ import (
 )
 
 // BackupWriter fills one new backup. The commit point is Commit: the manifest appears.
-// Everything earlier is garbage.
+// Everything earlier is garbage, or what the next attempt takes up (ResumeBackup).
 //
 // Memory: that of its PackWriters, one index block, and 100 bytes for each object.
 type BackupWriter struct {
@@ -29,21 +28,32 @@ type BackupWriter struct {
 	packs       atomic.Uint32 // number of the last pack begun
 	envelopes   *enveloper
 	index       *indexWriter // used by one goroutine at a time
+	earlier     *Earlier     // nil: begun anew
+	publishing  bool         // the manifest may be there, and this one's
 	done        bool         // committed
 	unlock      func() error // of LockTaking
 
-	mu      sync.Mutex
-	objects []Object             // guarded by mu
-	open    map[*PackWriter]bool // guarded by mu
+	mu       sync.Mutex
+	objects  []Object             // guarded by mu
+	finished []uint32             // packs whose files are listed; guarded by mu
+	open     map[*PackWriter]bool // guarded by mu
 }
 
 // CreateBackup begins a backup under an id that is not taken. Until it is committed or aborted, a lock
 // keeps it from being taken for the rest of one that was interrupted. Nor may there be a backup of the
 // other kind and the same time.
 func (c *Cluster) CreateBackup(ctx context.Context, id string, z Compression) (_ *BackupWriter, err error) {
+	if err := c.verifyNoTwin(ctx, id); err != nil {
+		return nil, err
+	}
+	return c.createBackup(ctx, id, z)
+}
+
+// verifyNoTwin refuses the id of which there is one of the other kind and the same time.
+func (c *Cluster) verifyNoTwin(ctx context.Context, id string) error {
 	begun, kind, err := ParseID(id)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	other := TypeIncremental
 	if kind == TypeIncremental {
@@ -51,46 +61,60 @@ func (c *Cluster) CreateBackup(ctx context.Context, id string, z Compression) (_
 	}
 	twin := begun.Format(idTime) + idSuffix(other)
 	there, err := c.st.List(ctx, c.backupPrefix(twin), true)
-	if err != nil {
-		return nil, err
+	if err == nil && len(there) > 0 {
+		err = fmt.Errorf("backup %s: %w, as %s", id, ErrExists, twin)
 	}
-	if len(there) > 0 {
-		return nil, fmt.Errorf("backup %s: %w, as %s", id, ErrExists, twin)
-	}
-	return c.createBackup(ctx, id, z)
+	return err
 }
 
 // createBackup begins a backup under an id that is not taken.
 func (c *Cluster) createBackup(ctx context.Context, id string, z Compression) (_ *BackupWriter, err error) {
-	unlock, err := c.Lock(ctx, string(LockTaking)+"-"+id)
-	if errors.Is(err, ErrLocked) {
-		return nil, fmt.Errorf("backup %s: %w: %w", id, ErrExists, err)
-	}
+	unlock, there, err := c.lockTaking(ctx, id)
 	if err != nil {
 		return nil, err
 	}
+	if len(there) > 0 {
+		return nil, errors.Join(fmt.Errorf("backup %s: %w", id, ErrExists), unlock())
+	}
+	return c.newBackupWriter(ctx, id, z, unlock)
+}
+
+// lockTaking takes the lock of who writes a backup, and lists what there is under its id. ErrExists: somebody
+// writes or removes it.
+func (c *Cluster) lockTaking(ctx context.Context, id string) (unlock func() error, there []ObjectInfo, err error) {
+	unlock, err = c.Lock(ctx, string(LockTaking)+"-"+id)
+	if errors.Is(err, ErrLocked) {
+		return nil, nil, fmt.Errorf("backup %s: %w: %w", id, ErrExists, err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	held, err := c.removals(ctx)
+	if err == nil {
+		if l := removerOf(nil, id, held); l != nil {
+			err = fmt.Errorf("backup %s: %w: %s", id, ErrExists, l)
+		}
+	}
+	if err == nil {
+		there, err = c.st.List(ctx, c.backupPrefix(id), true)
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, unlock())
+	}
+	return unlock, there, nil
+}
+
+// newBackupWriter makes the writer. After an error the lock is given up.
+func (c *Cluster) newBackupWriter(
+	ctx context.Context, id string, z Compression, unlock func() error,
+) (_ *BackupWriter, err error) {
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, unlock())
 		}
 	}()
-	held, err := c.removals(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if l := removerOf(nil, id, held); l != nil {
-		return nil, fmt.Errorf("backup %s: %w: %s", id, ErrExists, l)
-	}
-	prefix := c.backupPrefix(id)
-	there, err := c.st.List(ctx, prefix, true)
-	if err != nil {
-		return nil, err
-	}
-	if len(there) > 0 {
-		return nil, fmt.Errorf("backup %s: %w", id, ErrExists)
-	}
 	b := &BackupWriter{
-		c: c, id: id, prefix: prefix, z: z, packTarget: packTarget, unlock: unlock,
+		c: c, id: id, prefix: c.backupPrefix(id), z: z, packTarget: packTarget, unlock: unlock,
 		incremental: strings.HasSuffix(id, idSuffix(TypeIncremental)),
 		envelopes:   &enveloper{z: z}, open: map[*PackWriter]bool{},
 	}
@@ -120,6 +144,22 @@ func (b *BackupWriter) addObject(name string, o Object) {
 	b.objects = append(b.objects, o)
 }
 
+// addFinished notes a pack that is stored with the list of its files.
+func (b *BackupWriter) addFinished(pack uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.finished = append(b.finished, pack)
+}
+
+// Earlier is what can be taken over from interrupted attempts; nil: the backup was begun anew.
+func (b *BackupWriter) Earlier() *Earlier { return b.earlier }
+
+// ID is the backup's.
+func (b *BackupWriter) ID() string { return b.id }
+
+// SetPackSize makes packs end at another size than 256 MiB, from 1 byte on. To be called before NewPackWriter.
+func (b *BackupWriter) SetPackSize(n int64) { b.packTarget = n }
+
 // NewPackWriter gives a worker its own writer. May be called from any goroutine.
 func (b *BackupWriter) NewPackWriter() *PackWriter {
 	p := &PackWriter{b: b}
@@ -139,6 +179,9 @@ func (b *BackupWriter) packClosed(p *PackWriter) {
 // goroutine at a time.
 func (b *BackupWriter) AppendFile(ctx context.Context, f *File) error {
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := b.earlier.use(ctx, f); err != nil {
 		return err
 	}
 	return b.index.append(f)
@@ -191,8 +234,7 @@ func (b *BackupWriter) Commit(ctx context.Context, m *Manifest) error {
 	}
 	b.addObject(indexObject, o)
 	m.Format = FormatVersion
-	m.Objects = b.objects
-	slices.SortFunc(m.Objects, func(x, y Object) int { return cmp.Compare(x.Name, y.Name) })
+	m.Objects, m.TakenOver = b.earlier.taken(b.objects), b.earlier.takenOver()
 	m.StoredBytes = 0
 	for _, o := range m.Objects {
 		m.StoredBytes += o.Size
@@ -211,7 +253,12 @@ func (b *BackupWriter) Commit(ctx context.Context, m *Manifest) error {
 	if err := b.verifyParent(ctx, m.Parent); err != nil {
 		return err
 	}
+	if err := b.verifyObjects(ctx, m.Objects); err != nil {
+		return err
+	}
+	b.publishing = true
 	if err := putBytes(ctx, b.c.st, name, data); err != nil {
+		b.publishing = !errors.Is(err, ErrExists)
 		return err
 	}
 	b.done = true
@@ -231,21 +278,65 @@ func (b *BackupWriter) verifyParent(ctx context.Context, id string) error {
 	return err
 }
 
-// Abort removes what was written, the manifest first. After Commit it does nothing. No
-// worker may be writing any more.
+// verifyObjects refuses to commit a backup of which something was removed, which only a lost lock makes possible:
+// somebody else took up the same attempt.
+func (b *BackupWriter) verifyObjects(ctx context.Context, objects []Object) error {
+	there, err := b.c.st.List(ctx, b.prefix, true)
+	if err != nil {
+		return err
+	}
+	sizes := make(map[string]int64, len(there))
+	for _, o := range there {
+		sizes[o.Name] = o.Size
+	}
+	for _, o := range objects {
+		if size, ok := sizes[o.Name]; !ok || size != o.Size {
+			return fmt.Errorf("backup %s: %s was removed while it was taken", b.id, o.Name)
+		}
+	}
+	return nil
+}
+
+// Abort removes what was written, by earlier attempts as well, the manifest first. After Commit it does
+// nothing. No worker may be writing any more.
 func (b *BackupWriter) Abort(ctx context.Context) error {
+	_, err := b.end(ctx, false)
+	return err
+}
+
+// end drops what is open and removes what was written: all, or what the next attempt does not take up.
+func (b *BackupWriter) end(ctx context.Context, leave bool) (left Left, err error) {
 	if b.done {
-		return nil
+		return left, nil
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var err error
 	for p := range b.open {
 		err = errors.Join(err, p.abort())
 	}
 	clear(b.open)
-	err = errors.Join(err, b.index.fw.abort())
-	return errors.Join(err, b.c.deleteBackup(ctx, b.id), b.unlock())
+	err = errors.Join(err, b.index.fw.abort(), b.earlier.close())
+	foreign, failed := b.foreign(ctx)
+	switch {
+	case foreign || failed != nil:
+	case leave:
+		left, failed = b.leave(ctx)
+	default:
+		failed = b.c.deleteBackup(ctx, b.id)
+	}
+	return left, errors.Join(err, failed, b.unlock())
+}
+
+// foreign says whether somebody else has committed a backup under this id, which only a lost lock makes possible.
+func (b *BackupWriter) foreign(ctx context.Context) (bool, error) {
+	if b.publishing {
+		return false, nil
+	}
+	_, err := b.c.st.Stat(ctx, b.prefix+manifestObject)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // putBytes stores a small object as it is.
