@@ -30,7 +30,7 @@ func (r *run) attempts(ctx context.Context) error {
 }
 
 // attempt writes one backup, from its first object to its manifest. Until then everything goes
-// when it fails.
+// when it fails; when it is interrupted, finished packs stay for the next one.
 func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 	var src *chosen
 	limit := pace.New(r.o.RateLimit, r.o.Clock)
@@ -49,11 +49,12 @@ func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 	if err != nil {
 		return err
 	}
+	if r.o.PackSize > 0 {
+		b.SetPackSize(r.o.PackSize)
+	}
 	defer func() {
 		if err != nil {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-			defer cancel()
-			err = errors.Join(err, b.Abort(ctx))
+			err = errors.Join(err, r.giveUp(ctx, b, isInterruption(ctx, err)))
 		}
 	}()
 	carrier := r.carrier(b)
@@ -66,7 +67,11 @@ func (r *run) attempt(ctx context.Context, wrong string) (err error) {
 	}
 	r.report(out, src)
 	r.enter("committing")
-	return b.Commit(ctx, r.m)
+	if err := b.Commit(ctx, r.m); err != nil {
+		return err
+	}
+	r.tidy(ctx, b)
+	return nil
 }
 
 func (r *run) chooser(wrong string, limit *pace.Limiter) *chooser {
@@ -78,9 +83,13 @@ func (r *run) chooser(wrong string, limit *pace.Limiter) *chooser {
 	}
 }
 
-// create begins the backup in the repository, under a name made of its time. A name that is taken moves it
-// on by a second: names only have to differ.
+// create begins the backup in the repository: it goes on with an interrupted one, or begins anew under a name made of
+// its time. A name that is taken moves it on by a second: names only have to differ.
 func (r *run) create(ctx context.Context) (*repo.BackupWriter, error) {
+	b, err := r.resume(ctx)
+	if b != nil || err != nil {
+		return b, err
+	}
 	suffix := "F"
 	if r.parent != nil {
 		suffix = "I"
@@ -115,6 +124,7 @@ func (r *run) copier(b *repo.BackupWriter, src *chosen, limit *pace.Limiter) *co
 		checksums: control.ChecksumVersion != 0 && r.o.VerifyChecksums != verifyOff,
 		jobs:      r.o.Jobs,
 		packs:     func() packWriter { return b.NewPackWriter() },
+		earlier:   earlierOf(b),
 		window:    newWindow(control.Geometry, b.AppendFile),
 		limit:     limit,
 		progress:  r.o.Progress,

@@ -32,6 +32,8 @@ type copier struct {
 	// hashes gives the page hashes of a parent's file.
 	hashes func(context.Context, *repo.ChainFile) ([]uint64, error)
 	mapped *mapSource // proved wrong where it can be; nil: no page map
+	// earlier is what interrupted attempts have stored; nil: nothing.
+	earlier earlier
 }
 
 // partBlocks is how much of a file one worker takes at a time: 64 MiB of 8 kB pages.
@@ -113,14 +115,20 @@ func sortCorrupt(pages []repo.CorruptPage) {
 // dispatch walks the data directory and hands out parts. What needs no reading goes straight into
 // the index.
 func (c *copier) dispatch(ctx context.Context, parts chan<- part) error {
-	parents := newParents(ctx, c.parents)
+	parents := newJoin(ctx, c.parents, func(f *repo.ChainFile) string { return f.Path })
 	defer parents.stop()
+	var left func(context.Context) iter.Seq2[*repo.EarlierFile, error]
+	if c.earlier != nil {
+		left = c.earlier.Files
+	}
+	earlier := newJoin(ctx, left, func(f *repo.EarlierFile) string { return f.Path })
+	defer earlier.stop()
 	seq := uint64(0)
 	for e, err := range c.walk(ctx) {
 		if err != nil {
 			return err
 		}
-		if err := c.one(ctx, seq, e, parents, parts); err != nil {
+		if err := c.one(ctx, seq, e, parents, earlier, parts); err != nil {
 			return err
 		}
 		seq++
@@ -128,8 +136,8 @@ func (c *copier) dispatch(ctx context.Context, parts chan<- part) error {
 	return nil
 }
 
-func (c *copier) one(ctx context.Context, seq uint64, e *entry, parents *parents,
-	parts chan<- part,
+func (c *copier) one(ctx context.Context, seq uint64, e *entry, parents *join[repo.ChainFile],
+	earlier *join[repo.EarlierFile], parts chan<- part,
 ) error {
 	c.progress.addSeen(e.size)
 	if e.kind != entryFile {
@@ -146,8 +154,15 @@ func (c *copier) one(ctx context.Context, seq uint64, e *entry, parents *parents
 	if err != nil {
 		return err
 	}
+	left, err := earlier.find(e.path)
+	if err != nil {
+		return err
+	}
 	t := c.plan(e, parent)
 	t.seq = seq
+	if left != nil {
+		t.earlier = left.Versions
+	}
 	if err := c.window.begin(ctx, seq, t.blocks); err != nil {
 		return err
 	}
@@ -188,49 +203,4 @@ func send(ctx context.Context, parts chan<- part, p part) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// parents joins the walk with the parent's index: both are in the same order.
-type parents struct {
-	next func() (*repo.ChainFile, error, bool)
-	stop func()
-	head *repo.ChainFile
-	done bool
-}
-
-func newParents(ctx context.Context,
-	files func(context.Context) iter.Seq2[*repo.ChainFile, error],
-) *parents {
-	if files == nil {
-		return &parents{done: true, stop: func() {}}
-	}
-	next, stop := iter.Pull2(files(ctx))
-	return &parents{next: next, stop: stop}
-}
-
-// find gives the parent's file of a path, nil when it has none. Paths come in order.
-func (p *parents) find(path string) (*repo.ChainFile, error) {
-	for !p.done {
-		if p.head == nil {
-			f, err, ok := p.next()
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				p.done = true
-				return nil, nil
-			}
-			p.head = f
-		}
-		switch c := pg.ComparePaths(p.head.Path, path); {
-		case c == 0:
-			f := p.head
-			p.head = nil
-			return f, nil
-		case c > 0:
-			return nil, nil
-		}
-		p.head = nil
-	}
-	return nil, nil
 }

@@ -34,6 +34,8 @@ func (p *memoryPack) WriteFrame(_ context.Context, raw []byte, hashes []uint64) 
 	return repo.Frame{Offset: int64(len(p.frames) - 1), Raw: uint32(len(raw))}, nil
 }
 
+func (*memoryPack) Holds(context.Context, *repo.File) error { return nil }
+
 func (p *memoryPack) Close(context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

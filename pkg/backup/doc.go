@@ -17,11 +17,13 @@
 // small files or 63 full segment files of at most 0.6 MiB of runs each. To that
 // come about a MiB for each backup of the chain, whose indexes are merged, and the names of
 // the largest directory. Measured with two workers: 45 MiB for a full backup of 0.7 GB,
-// 67 MiB on a chain of 40, 116 MiB with 1,000,000 files in one directory.
+// 67 MiB on a chain of 40, 116 MiB with 1,000,000 files in one directory. What is taken over from an interrupted
+// backup takes what repo.Earlier says.
 //
 // Reading order: run.go and attempt.go have the order of steps; pgdata.go proves whose directory
 // it is; parent.go chooses what to build on, choose.go the source of changed blocks; walk.go
 // says what belongs to the cluster, plan.go (pure) what to do with each file, *source.go which
 // blocks changed; copy.go, worker.go and plainfile.go move bytes; window.go keeps the index in
-// order; walmode.go, walneed.go and carry.go see to the WAL.
+// order; walmode.go, walneed.go and carry.go see to the WAL. resume.go goes on with a backup that was
+// interrupted, takeover.go takes over what it has stored.
 package backup

@@ -21,6 +21,7 @@ type Options struct {
 	WAL             string // auto, archive, stream; "": auto
 	VerifyChecksums string // copied, all, off; "": copied
 	NoTrustMtime    bool
+	PackSize        int64 // bytes at which a pack is full; 0: 256 MiB
 	RateLimit       int64 // bytes per second read from the data directory; 0: none
 	Annotations     map[string]string
 	Version         string        // of pgincr

@@ -26,21 +26,32 @@ func (w *worker) plainFile(ctx context.Context, t *target, f *os.File) (*repo.Fi
 	cold := pagecache.Missing(f, 0, size, nil)
 	defer func() { pagecache.Drop(f, cold) }()
 	file := t.file(repo.KindFile)
-	if size > int64(len(w.buf)) && t.parent != nil && t.parent.Versions[0].Size == size {
+	if size > int64(len(w.buf)) && (t.parentHad(size) || t.hadSize(size)) {
 		// Too long to be kept until its hash is known: it is read once more if it differs.
 		n, sum, err := w.readPlain(ctx, t, f, size, nil)
 		if err != nil {
 			return nil, err
 		}
+		file.Size, file.Sum = n, sum
 		if t.sameAsParent(n, sum) {
-			file.Size, file.Sum = n, sum
 			return file, nil
+		}
+		if file.Frames, err = w.takeFile(ctx, t, n, sum); len(file.Frames) > 0 || err != nil {
+			file.Whole = true
+			return file, err
 		}
 	}
 	var frames []repo.Frame
-	store := func(raw []byte, first bool, n int64, sum uint64) error {
-		if first && n == size && t.sameAsParent(n, sum) {
-			return nil
+	taken := false
+	store := func(raw []byte, first bool, n int64, sum uint64) (err error) {
+		if first && n == size {
+			if t.sameAsParent(n, sum) {
+				return nil
+			}
+			if frames, err = w.takeFile(ctx, t, n, sum); len(frames) > 0 || err != nil {
+				taken = true
+				return err
+			}
 		}
 		fr, err := w.pack.WriteFrame(ctx, raw, nil)
 		frames = append(frames, fr)
@@ -52,12 +63,20 @@ func (w *worker) plainFile(ctx context.Context, t *target, f *os.File) (*repo.Fi
 	}
 	file.Frames = frames
 	file.Whole = len(frames) > 0 || !t.sameAsParent(file.Size, file.Sum)
-	return file, nil
+	if taken {
+		return file, nil
+	}
+	return file, w.pack.Holds(ctx, file)
+}
+
+// parentHad says whether the parent's file has this size.
+func (t *target) parentHad(size int64) bool {
+	return t.parent != nil && t.parent.Versions[0].Size == size
 }
 
 // sameAsParent compares content by size and hash.
 func (t *target) sameAsParent(size int64, sum uint64) bool {
-	return t.parent != nil && t.parent.Versions[0].Size == size && t.parent.Versions[0].Sum == sum
+	return t.parentHad(size) && t.parent.Versions[0].Sum == sum
 }
 
 // readPlain reads at most size bytes in frames, gives each to store (nil: none) with the

@@ -16,6 +16,8 @@ type fixedSource struct {
 	whole bool
 	work  pg.BlockNumber
 	hook  func() // called by changed
+	// blocks are what changed; nil: as many as work from the beginning of each part on.
+	blocks []pg.BlockNumber
 }
 
 func (s fixedSource) judge(*target) (bool, pg.BlockNumber) { return s.whole, s.work }
@@ -26,7 +28,14 @@ func (s fixedSource) changed(_ context.Context, _ *target, _ *os.File, from, to 
 	if s.hook != nil {
 		s.hook()
 	}
-	set.AddRange(from, min(to, from+s.work))
+	for _, blk := range s.blocks {
+		if blk >= from && blk < to {
+			set.Add(blk)
+		}
+	}
+	if s.blocks == nil {
+		set.AddRange(from, min(to, from+s.work))
+	}
 	return nil
 }
 

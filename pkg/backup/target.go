@@ -24,6 +24,7 @@ type target struct {
 	source       source         // says what changed below parentBlocks; nil when parent is
 	retake       []pg.BlockNumber
 	hashes       func(context.Context) ([]uint64, error) // of the parent's pages, loaded once
+	earlier      []*repo.File                            // what interrupted attempts have of it, the newest last
 
 	opened sync.Once
 	f      *os.File

@@ -3,7 +3,6 @@ package backup
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -63,6 +62,11 @@ func (r *run) newCarrier(b *repo.BackupWriter) *carrier {
 	}
 }
 
+// ArchiveError: the archive does not have the WAL that the backup needs.
+type ArchiveError struct{ Reason string }
+
+func (e *ArchiveError) Error() string { return e.Reason }
+
 // secureWAL makes sure that the WAL from start to stop can be had at a restore, and with it the
 // history file of the timeline on which it ends.
 func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Control, c *carrier) (err error) {
@@ -92,7 +96,7 @@ func (r *run) secureWAL(ctx context.Context, b *repo.BackupWriter, control pg.Co
 			return err
 		}
 		if !r.walMode.fallback {
-			return errors.New(why)
+			return &ArchiveError{Reason: why}
 		}
 		r.warnings.add("%s; the backup carries its WAL", why)
 		c = r.newCarrier(b)

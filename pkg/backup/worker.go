@@ -36,6 +36,7 @@ type worker struct {
 // packWriter is one worker's end of the backup; *repo.PackWriter is one.
 type packWriter interface {
 	WriteFrame(ctx context.Context, raw []byte, hashes []uint64) (repo.Frame, error)
+	Holds(ctx context.Context, f *repo.File) error
 	Close(ctx context.Context) error
 }
 
@@ -76,35 +77,55 @@ func (w *worker) do(ctx context.Context, p part) error {
 	return w.window.complete(ctx, p.seq, p.relation(w.geometry.BlockSize))
 }
 
-// relationPart copies the blocks of one part that must come from today's file.
+// relationPart copies the blocks of one part that must come from today's file, or takes them over.
 func (w *worker) relationPart(ctx context.Context, p part, f *os.File) (r partResult, err error) {
-	var set pagemap.Set
+	var set, taken pagemap.Set
 	var cold []pagecache.Span
 	defer func() { pagecache.Drop(f, cold) }()
 	if err := w.wanted(ctx, p, f, &set, &cold); err != nil {
 		return r, err
 	}
 	cold = append(cold, w.prefetch(p, f, &set)...)
+	found := w.findings()
+	if err := w.takeOver(ctx, p, f, &set, &taken, &r); err != nil {
+		return r, err
+	}
+	err = w.copyPart(ctx, p, f, &set, &taken, &r)
+	if err == nil && r.end < p.to && len(p.earlier) > 0 {
+		// The file was truncated meanwhile. A frame that was taken over may hold pages of both sides of its new end.
+		w.forget(found)
+		r, taken = partResult{}, pagemap.Set{}
+		err = w.copyPart(ctx, p, f, &set, &taken, &r)
+	}
+	return r, err
+}
+
+// copyPart copies the blocks of the part that are in set and not taken over.
+func (w *worker) copyPart(ctx context.Context, p part, f *os.File, set, taken *pagemap.Set,
+	r *partResult,
+) error {
 	r.end = p.to
 	at := p.from
 	for first, n := range set.Runs(p.from, p.to) {
 		if w.verifyAll && first > at {
 			if err := w.look(ctx, p, f, at, first-at); err != nil {
-				return r, err
+				return err
 			}
 		}
 		at = first + n
-		short, err := w.copyRun(ctx, p, f, first, n, &r)
-		if err != nil || short {
-			return r, errors.Join(err, w.flush(ctx, &r))
+		for first, n := range without(first, n, taken) {
+			short, err := w.copyRun(ctx, p, f, first, n, r)
+			if err != nil || short {
+				return errors.Join(err, w.flush(ctx, p, r))
+			}
 		}
 	}
 	if w.verifyAll && at < p.to {
 		if err := w.look(ctx, p, f, at, p.to-at); err != nil {
-			return r, err
+			return err
 		}
 	}
-	return r, w.flush(ctx, &r)
+	return w.flush(ctx, p, r)
 }
 
 // prefetch begins to read what is not in the page cache yet, and tells what that is, so that it can be
@@ -172,7 +193,7 @@ func (w *worker) copyRun(ctx context.Context, p part, f *os.File, first, count p
 		}
 		room := pg.BlockNumber((len(w.buf) - w.fill) / int(w.page))
 		if room == 0 {
-			if err := w.flush(ctx, r); err != nil {
+			if err := w.flush(ctx, p, r); err != nil {
 				return false, err
 			}
 			continue
@@ -222,7 +243,7 @@ func (w *worker) keep(ctx context.Context, p part, f *os.File, blk pg.BlockNumbe
 }
 
 // flush writes the pages in the buffer as one frame.
-func (w *worker) flush(ctx context.Context, r *partResult) error {
+func (w *worker) flush(ctx context.Context, p part, r *partResult) error {
 	if w.fill == 0 {
 		return nil
 	}
@@ -234,7 +255,7 @@ func (w *worker) flush(ctx context.Context, r *partResult) error {
 	r.frames = append(r.frames, fr)
 	r.stored += int64(w.fill / int(w.page))
 	w.fill, w.hashes, w.runs = 0, w.hashes[:0], w.runs[:0]
-	return nil
+	return w.pack.Holds(ctx, &repo.File{Path: p.path, Kind: repo.KindRelation, Frames: []repo.Frame{fr}})
 }
 
 // look reads blocks only to verify them; the frame buffer may hold pages in front.
