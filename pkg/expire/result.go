@@ -14,8 +14,10 @@ type Result struct {
 	DryRun  bool           `json:"dry_run"`
 	Backups []BackupResult `json:"backups"` // in the order of Cluster.Backups
 	// Unfinished are the ids under which only the rest of an interrupted backup lay, which is removed.
-	Unfinished []string   `json:"unfinished"`
-	WAL        []WALRange `json:"wal"`
+	Unfinished []string `json:"unfinished"`
+	// Resumable are the ids of interrupted backups with which the next one of the type can go on, which stay.
+	Resumable []string   `json:"resumable"`
+	WAL       []WALRange `json:"wal"`
 	// WALFiles, with parts of segments, and Maps count what is removed of the archive; StoredBytes are those of the
 	// removed backups.
 	WALFiles    int   `json:"wal_files_removed"`

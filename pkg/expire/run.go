@@ -39,7 +39,8 @@ func Run(ctx context.Context, c *repo.Cluster, o Options) (res *Result, err erro
 		return nil, err
 	}
 	r := &run{c: c, o: o, archive: c.WAL(repo.Compression{}), res: &Result{
-		Cluster: c.Info.Name, DryRun: o.DryRun, Backups: []BackupResult{}, Unfinished: []string{}, WAL: []WALRange{},
+		Cluster: c.Info.Name, DryRun: o.DryRun, Backups: []BackupResult{}, WAL: []WALRange{},
+		Unfinished: []string{}, Resumable: []string{},
 	}}
 	if !o.DryRun {
 		if r.remover, err = c.NewRemover(ctx); err != nil {
@@ -197,14 +198,23 @@ func (r *run) backups(ctx context.Context) error {
 	return nil
 }
 
-// unfinished removes what interrupted backups left.
+// unfinished removes what interrupted backups left, unless the next of the type can go on with it.
 func (r *run) unfinished(ctx context.Context) error {
+	for _, kind := range []string{repo.TypeFull, repo.TypeIncremental} {
+		id, err := r.c.Resumable(ctx, kind)
+		if err != nil {
+			return err
+		}
+		if id != "" {
+			r.res.Resumable = append(r.res.Resumable, id)
+		}
+	}
 	ids, err := r.c.BackupIDs(ctx)
 	if err != nil {
 		return err
 	}
 	for _, id := range ids {
-		if r.known[id] != nil {
+		if r.known[id] != nil || slices.Contains(r.res.Resumable, id) {
 			continue
 		}
 		remove := r.isUnfinished
