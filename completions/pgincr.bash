@@ -77,6 +77,7 @@ _pgincr() {
 	" backup --checkpoint"|" backup -c") COMPREPLY=($(compgen -W "fast spread" -- "$cur")); return ;;
 	" backup --compress"|" backup -Z") return ;;
 	" backup --rate"|" backup -r") return ;;
+	" backup --pack-size") return ;;
 	" backup --annotate") return ;;
 	" backup --wal") COMPREPLY=($(compgen -W "auto archive stream" -- "$cur")); return ;;
 	" backup --archive-timeout") return ;;
@@ -503,7 +504,7 @@ _pgincr() {
 	"") words="init backup restore list show verify check compact expire pin unpin drill mount archive-push archive-get receive-wal key pagemap report config demo version completion --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" archive-get") words="--prefetch --spool --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" archive-push") words="--compress --backlog --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
-	" backup") words="--dbname --host --port --username --json --send-rate --io-priority --pgdata --incremental --parent --page-map --checkpoint --compress --rate --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
+	" backup") words="--dbname --host --port --username --json --send-rate --io-priority --pgdata --incremental --parent --page-map --checkpoint --compress --rate --pack-size --annotate --wal --archive-timeout --verify-checksums --no-trust-mtime --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" check") words="--json --dbname --host --port --username --nagios --repository-only --switch-wal --switch-timeout --max-backup-age --max-archive-age --max-drill-age --max-chain --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" compact") words="--json --send-rate --io-priority --dry-run --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;
 	" completion") words="bash zsh fish --repo --cluster --config --jobs --progress --quiet --verbose --log-format --identity --passphrase-file --passphrase-command --metrics-file --hook-before --hook-after --help" ;;

@@ -25,6 +25,7 @@ complete -c pgincr -n '__fish_seen_subcommand_from backup' -l page-map -d 'Where
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'c' -l checkpoint -d 'Checkpoint at the start, fast, spread (default: spread).' -x -a 'fast spread'
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'Z' -l compress -d 'Compression: zstd, zstd:1 to zstd:19, lz4 or none (default: zstd).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -s 'r' -l rate -d 'Most to read from the data directory in a second: kilobytes, or with k, M or G.' -x
+complete -c pgincr -n '__fish_seen_subcommand_from backup' -l pack-size -d 'Size at which a stored pack is full, 1M to 16G; an interrupted backup loses at most one for each job (default: 256M).' -x
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -l annotate -d 'Remark that is kept with the backup; may be repeated.' -x
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -l wal -d 'Where the WAL that the backup needs is kept: in the archive, or carried by the backup itself: auto, archive, stream (default: auto).' -x -a 'auto archive stream'
 complete -c pgincr -n '__fish_seen_subcommand_from backup' -l archive-timeout -d 'How long to wait until the archive has that WAL (default: 1m).' -x

@@ -25,6 +25,7 @@ type backupCommand struct {
 	Checkpoint      string        `short:"c" placeholder:"MODE" enum:"fast, spread" default:"spread" help:"Checkpoint at the start, ${enum} (default: ${default})."`
 	Compress        string        `short:"Z" placeholder:"METHOD" default:"zstd" help:"Compression: zstd, zstd:1 to zstd:19, lz4 or none (default: ${default})."`
 	Rate            rate          `short:"r" placeholder:"RATE" help:"Most to read from the data directory in a second: kilobytes, or with k, M or G."`
+	PackSize        packSize      `placeholder:"SIZE" default:"256M" help:"Size at which a stored pack is full, 1M to 16G; an interrupted backup loses at most one for each job (default: ${default})."`
 	Annotate        []assignment  `sep:"none" placeholder:"KEY=VALUE" help:"Remark that is kept with the backup; may be repeated."`
 	WAL             string        `name:"wal" placeholder:"MODE" enum:"auto, archive, stream" default:"auto" help:"Where the WAL that the backup needs is kept: in the archive, or carried by the backup itself: ${enum} (default: ${default})."`
 	ArchiveTimeout  time.Duration `placeholder:"DURATION" default:"1m" help:"How long to wait until the archive has that WAL (default: ${default})."`
@@ -35,7 +36,9 @@ type backupCommand struct {
 // Help is shown below the summary.
 func (*backupCommand) Help() string {
 	return "The server is in backup mode meanwhile and stays fully usable. The backup exists when it is complete; " +
-		"an interrupted one leaves nothing behind. Exit code 3 says that it is complete and has corrupt pages."
+		"what an interrupted one has stored in full packs is left, and the next backup of its type goes on with it, " +
+		"under its id: it reads all files again, and does not store again what is the same. " +
+		"Exit code 3 says that it is complete and has corrupt pages."
 }
 
 // Validate is called by kong.
@@ -128,6 +131,7 @@ func (c *backupCommand) options(p *program) (backup.Options, error) {
 		WAL:             c.WAL,
 		VerifyChecksums: c.VerifyChecksums,
 		NoTrustMtime:    c.NoTrustMtime,
+		PackSize:        int64(c.PackSize),
 		RateLimit:       int64(c.Rate),
 		Annotations:     annotations,
 		Version:         buildVersion(),
@@ -192,7 +196,10 @@ func (p *program) printBackup(m *repo.Manifest) error {
 	rows = append(rows,
 		"  pages\t"+pagesText(m),
 		"  size\t"+sizeText(m),
-		"  WAL\t"+walText(m),
 	)
+	if m.TakenOver != nil {
+		rows = append(rows, "  taken over\t"+takenOverText(m.TakenOver))
+	}
+	rows = append(rows, "  WAL\t"+walText(m))
 	return p.printTable(rows)
 }

@@ -28,7 +28,8 @@ func (*expireCommand) Help() string {
 	return "A backup is kept if one of the rules wants it, if it is pinned or used, or if such a backup is built on it; " +
 		"the newest full backup and the newest backup always are. WAL is kept without a gap from the oldest backup on " +
 		"that --keep-full, --keep-days or --keep-daily wants; other backups keep the WAL to their own end. What " +
-		"interrupted backups left goes. Exit code 3 says that there are backups that cannot be restored."
+		"interrupted backups left goes, unless the next backup of the type can go on with it. " +
+		"Exit code 3 says that there are backups that cannot be restored."
 }
 
 // Run implements the command.
@@ -70,10 +71,14 @@ func (p *program) printExpired(res *expire.Result) error {
 		rows = append(rows, fmt.Sprintf("%s\t%s\t%s\t%s\t%s",
 			b.ID, finished, human.Bytes(b.StoredBytes), b.Action, strings.Join(b.Reasons, "; ")))
 	}
+	for _, id := range res.Resumable {
+		rows = append(rows, fmt.Sprintf("%s\t-\t-\t%s\tit was interrupted, and the next backup of its type goes on with it",
+			id, expire.ActionKeep))
+	}
 	for _, id := range res.Unfinished {
 		rows = append(rows, fmt.Sprintf("%s\t-\t-\t%s\tit was interrupted", id, expire.ActionRemove))
 	}
-	if len(res.Backups)+len(res.Unfinished) > 0 {
+	if len(res.Backups)+len(res.Resumable)+len(res.Unfinished) > 0 {
 		if err := p.printTable(rows); err != nil {
 			return err
 		}

@@ -41,6 +41,12 @@ func sizeText(m *repo.Manifest) string {
 		human.Bytes(m.BytesRead), human.Bytes(m.StoredBytes))
 }
 
+// takenOverText says what interrupted attempts had stored already.
+func takenOverText(t *repo.TakenOver) string {
+	return fmt.Sprintf("%d frames of %s, from the attempt of %s", t.Frames, human.Bytes(t.Bytes),
+		t.BegunAt.UTC().Format("2006-01-02 15:04:05Z"))
+}
+
 func walText(m *repo.Manifest) string {
 	where := "in the archive"
 	if m.WAL.Mode == repo.WALCarried {

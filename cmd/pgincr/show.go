@@ -100,6 +100,9 @@ func showRows(m *repo.Manifest, chain []*repo.Manifest) []string {
 	}
 	add("pages", pagesText(m))
 	add("size", sizeText(m))
+	if m.TakenOver != nil {
+		add("taken over", takenOverText(m.TakenOver))
+	}
 	add("WAL", walText(m))
 	add("needs WAL", strings.Join(m.WAL.Segments, " "))
 	add("server", fmt.Sprintf("PostgreSQL %s, %s", versionText(m.PGVersion), roleText(m)))
