@@ -36,9 +36,9 @@ soak: servers ## random histories for 10 minutes (MINUTES=60 for longer, PLAYERS
 	PGINCR_HISTORY_MINUTES=$(or $(MINUTES),10) PGINCR_HISTORY_PLAYERS=$(or $(PLAYERS),2) \
 		go test -v -count=1 -timeout 0 -parallel $(or $(PLAYERS),2) -run TestHistories ./e2e
 
-kill-restores: servers ## kill a hundred restores of each kind, and compactions (KILLS=500 for more)
-	PGINCR_RESTORE_KILLS=$(or $(KILLS),100) PGINCR_COMPACT_KILLS=$(or $(KILLS),100) \
-		go test -v -count=1 -timeout 0 -run 'TestKilledRestore|TestKilledCompact' ./e2e
+kill-restores: servers ## kill a hundred restores and backups of each kind, and compactions (KILLS=500 for more)
+	PGINCR_RESTORE_KILLS=$(or $(KILLS),100) PGINCR_COMPACT_KILLS=$(or $(KILLS),100) PGINCR_BACKUP_KILLS=$(or $(KILLS),100) \
+		go test -v -count=1 -timeout 0 -run 'TestKilledRestore|TestKilledCompact|TestKilledBackup' ./e2e
 
 chains: servers ## every link of chains of 1, 9 and 50 under load, on all majors (CHAINS="50" for some)
 	for n in $(or $(CHAINS),1 9 50); do PGINCR_CHAIN=$$n go test -v -count=1 -timeout 0 -run TestChainUnderLoad ./e2e || exit 1; done

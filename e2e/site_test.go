@@ -41,8 +41,12 @@ type backup struct {
 		Path  string `json:"path"`
 		Block uint32 `json:"block"`
 	} `json:"corrupt_pages"`
-	Warnings []string `json:"warnings"`
-	WAL      struct {
+	Warnings  []string `json:"warnings"`
+	TakenOver *struct {
+		Frames int64 `json:"frames"`
+		Bytes  int64 `json:"bytes"`
+	} `json:"taken_over"`
+	WAL struct {
 		Mode     string   `json:"mode"`
 		Segments []string `json:"segments"`
 	} `json:"wal"`
