@@ -159,6 +159,28 @@ func (r *run) retake() map[string][]pg.BlockNumber {
 	return out
 }
 
+// aliveEvery is how often the server is asked, while files are copied, whether it is still there: without its session
+// a backup is nothing, and a copy of hours would learn of that at its end.
+const aliveEvery = 5 * time.Second
+
+// watch fails when the session is lost before stop is closed.
+func (r *run) watch(ctx context.Context, stop <-chan struct{}) error {
+	tick := time.NewTicker(r.o.aliveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-tick.C:
+		}
+		if err := r.s.Alive(ctx); err != nil {
+			return err
+		}
+	}
+}
+
 // copyWhileCarrying copies the data directory, and finished WAL beside it.
 func (r *run) copyWhileCarrying(ctx context.Context, c *copier, wal *carrier) (out copied, err error) {
 	r.o.Progress.restart()
@@ -168,6 +190,7 @@ func (r *run) copyWhileCarrying(ctx context.Context, c *copier, wal *carrier) (o
 	if wal != nil {
 		g.Go(func() error { return wal.follow(gctx, stop) })
 	}
+	g.Go(func() error { return r.watch(gctx, stop) })
 	g.Go(func() (err error) {
 		defer close(stop)
 		out, err = c.run(gctx)

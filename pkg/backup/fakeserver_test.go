@@ -112,6 +112,8 @@ func (s *fakeServer) AbortBackup(context.Context) error {
 	return nil
 }
 
+func (s *fakeServer) Alive(ctx context.Context) error { return s.call(ctx, "Alive") }
+
 func (s *fakeServer) FlushLSN(ctx context.Context) (pg.LSN, error) {
 	return s.stop, s.call(ctx, "FlushLSN")
 }

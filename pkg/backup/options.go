@@ -29,6 +29,8 @@ type Options struct {
 	Log             *slog.Logger  // nil: none
 	Progress        *Progress     // may be nil
 	Clock           func() time.Time
+
+	aliveEvery time.Duration // 0: as it is
 }
 
 // Page map sources, as in Options.PageMap and in manifests.
@@ -81,6 +83,9 @@ func (o Options) complete() (Options, error) {
 	o.Jobs = max(o.Jobs, 1)
 	if o.ArchiveTimeout == 0 {
 		o.ArchiveTimeout = time.Minute
+	}
+	if o.aliveEvery == 0 {
+		o.aliveEvery = aliveEvery
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

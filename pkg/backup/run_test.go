@@ -15,6 +15,7 @@ import (
 
 	"github.com/pgincr/pgincr/pkg/pg"
 	"github.com/pgincr/pgincr/pkg/repo"
+	"github.com/pgincr/pgincr/pkg/server"
 )
 
 func TestRunFull(t *testing.T) {
@@ -240,6 +241,29 @@ func TestRunServerFaults(t *testing.T) {
 			})
 		}
 	}
+}
+
+// A copy that would take years ends when the session is lost.
+func TestRunSessionLost(t *testing.T) {
+	x := newSite(t)
+	x.o.RateLimit, x.o.aliveEvery = 1, time.Millisecond
+	asked := 0
+	x.s.hook = func(method string) error {
+		if method != "Alive" {
+			return nil
+		}
+		if asked++; asked < 3 {
+			return nil
+		}
+		return server.ErrSessionLost
+	}
+	if _, err := Run(t.Context(), x.s, x.c, x.o); !errors.Is(err, server.ErrSessionLost) {
+		t.Errorf("error %v", err)
+	}
+	if x.s.aborted != 1 {
+		t.Errorf("backup mode was ended %d times", x.s.aborted)
+	}
+	x.clean(t, 0)
 }
 
 func TestRunForeignDirectory(t *testing.T) {

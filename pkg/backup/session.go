@@ -18,6 +18,7 @@ type Session interface {
 	AbortBackup(ctx context.Context) error
 	FlushLSN(ctx context.Context) (pg.LSN, error)
 	LastArchived(ctx context.Context) (name string, failed int64, err error)
+	Alive(ctx context.Context) error
 	Databases(ctx context.Context) ([]server.Database, error)
 	ConfigFiles(ctx context.Context) ([]server.ConfigFile, error)
 	ReadFile(ctx context.Context, path string, limit int64) ([]byte, error)

@@ -9,6 +9,18 @@ import (
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
+// Alive fails with ErrSessionLost when the session is gone, and with it backup mode. It waits for a statement that is
+// running.
+func (s *Server) Alive(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var one int
+	if err := s.queryRow(ctx, "asking whether it is there", "SELECT 1", nil, &one); err != nil {
+		return fmt.Errorf("server %s: %w", s.label, err)
+	}
+	return nil
+}
+
 // FlushLSN gives the position up to which WAL is safely on disk: on a primary
 // what is flushed, on a standby what is received or replayed.
 func (s *Server) FlushLSN(ctx context.Context) (pg.LSN, error) {

@@ -388,7 +388,13 @@ func TestSessionLost(t *testing.T) {
 	if _, err := s.StartBackup(t.Context(), "x", true); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.Alive(t.Context()); err != nil {
+		t.Error(err)
+	}
 	c.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgincr'")
+	if err := s.Alive(t.Context()); !errors.Is(err, server.ErrSessionLost) {
+		t.Errorf("a lost session: %v", err)
+	}
 	if _, _, err := s.StopBackup(t.Context()); !errors.Is(err, server.ErrSessionLost) {
 		t.Errorf("stop: %v", err)
 	}
