@@ -199,7 +199,7 @@ func (p *player) interrupt(step history.Step) {
 	}
 	p.stop(step.Kill)
 	o := <-result
-	p.pg.Start()
+	p.startAgain()
 	p.note("        exit code %d", o.code)
 	if o.code == 0 {
 		// It was quicker.

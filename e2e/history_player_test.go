@@ -176,7 +176,25 @@ func (p *player) stop(kill bool) {
 func (p *player) crash(kill bool) {
 	p.t.Helper()
 	p.stop(kill)
-	p.pg.Start()
+	p.startAgain()
+}
+
+// startAgain starts a server that has crashed. PostgreSQL itself cannot always: after an aborted TRUNCATE of an
+// unlogged table the empty file of the new relation stays until the next checkpoint, and where the abort did not
+// get into the WAL, recovery makes its init fork again and fails when it copies it there.
+func (p *player) startAgain() {
+	p.t.Helper()
+	err := p.pg.TryStart()
+	if err == nil {
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		if strings.Contains(line, "startup FATAL:") && strings.Contains(line, "could not create file \"") &&
+			strings.Contains(line, "File exists") {
+			p.test.Skipf("the history ends early: PostgreSQL does not start after a crash: %s", line)
+		}
+	}
+	p.t.Fatal(err)
 }
 
 // switchChecksums needs the program of the server's own version.

@@ -38,10 +38,12 @@ func TestHistories(t *testing.T) {
 					if !ok {
 						continue
 					}
+					early := false
 					passed := t.Run(fmt.Sprintf("%s-seed%d", install, seed), func(t *testing.T) {
+						defer func() { early = t.Skipped() }()
 						playHistory(t, install, seed)
 					})
-					plan.played(seed, passed)
+					plan.played(seed, passed, early)
 				}
 			})
 		}
@@ -77,6 +79,7 @@ type historyPlan struct {
 	deadline time.Time // zero: none
 	good     int
 	bad      []uint64
+	early    []uint64 // ended by a fault of the server
 }
 
 // newHistoryPlan reads what is asked for: seeds (7, or 7-20), or minutes.
@@ -122,12 +125,15 @@ func (p *historyPlan) next() (uint64, bool) {
 	return p.seed - 1, true
 }
 
-func (p *historyPlan) played(seed uint64, passed bool) {
+func (p *historyPlan) played(seed uint64, passed, early bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if passed {
+	switch {
+	case early:
+		p.early = append(p.early, seed)
+	case passed:
 		p.good++
-	} else {
+	default:
 		p.bad = append(p.bad, seed)
 	}
 }
@@ -136,8 +142,8 @@ func (p *historyPlan) played(seed uint64, passed bool) {
 func (p *historyPlan) String() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return fmt.Sprintf("%d histories without a divergence, %d with one %v; the next seed is %d",
-		p.good, len(p.bad), p.bad, p.seed)
+	return fmt.Sprintf("%d histories without a divergence, %d with one %v, %d ended early %v; the next seed is %d",
+		p.good, len(p.bad), p.bad, len(p.early), p.early, p.seed)
 }
 
 // playHistory carries out one history.
