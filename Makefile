@@ -55,7 +55,7 @@ large: servers ## WAL segments of 1 GB, 10,000 tables, a table of 5 GB (8 GB of 
 bench: ## Go benchmarks of all packages
 	go test -run '^$$' -bench . -benchmem ./pkg/...
 
-benchmarks: servers ## pgincr beside other tools, into docs/benchmarks.md (half an hour and 30 GB in /var/tmp, where results.json stays; alone on the machine)
+benchmarks: servers ## pgincr beside other tools, into docs/benchmarks.md (an hour and 60 GB in /var/tmp, where results.json stays; alone on the machine)
 	tools/peers/install.sh
 	go run ./bench/peers run
 	go run ./bench/peers render

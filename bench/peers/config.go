@@ -13,6 +13,7 @@ import (
 // config is what the environment says.
 type config struct {
 	dir, results      string
+	document          string // what render writes; charts are in a directory of that name
 	data              []string
 	scale, runs, jobs int
 	major             string
@@ -44,6 +45,7 @@ func configure() (config, error) {
 	if c.results, err = filepath.Abs(variable("RESULTS", filepath.Join(c.dir, "results.json"))); err != nil {
 		return c, err
 	}
+	c.document = variable("DOCUMENT", "docs/benchmarks.md")
 	c.data = strings.Fields(variable("DATA", "pgbench documents"))
 	c.major = variable("MAJOR", "17")
 	c.bin = filepath.Join(variable("PGINCR_PG_ROOT", filepath.Join(cache, "postgres")), c.major, "bin")
@@ -57,7 +59,7 @@ func configure() (config, error) {
 		to          *[]int
 	}{
 		{"CHAINS", "9 50", &c.chains},
-		{"GIGABYTES", "1 2 4", &c.gigabytes},
+		{"GIGABYTES", "1 4 16", &c.gigabytes},
 		{"FILES", "1000 10000 100000", &c.files},
 	} {
 		if *v.to, err = numbers(v.name, v.unset); err != nil {

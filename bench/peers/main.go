@@ -15,9 +15,9 @@
 // Environment: BENCH_DIR on the disk to measure (/var/tmp/pgincr-benchmarks), RESULTS the file of results
 // (BENCH_DIR/results.json), DATA which data sets of "pgbench documents" (both), SCALE of pgbench (100: 1.6
 // GB; the other data set is half as large), RUNS alternating runs (5), JOBS (2), MAJOR of PostgreSQL (17),
-// CHAINS lengths ("9 50"), GIGABYTES and FILES of the curves ("1 2 4", "1000 10000 100000"), PGINCR_PG_ROOT
-// and PGINCR_PEERS_ROOT where tools/*/install.sh installed, WALG a wal-g program. A tool that is not there
-// is not measured, and the document says so.
+// CHAINS lengths ("9 50"), GIGABYTES and FILES of the curves ("1 4 16", "1000 10000 100000"), DOCUMENT what
+// render writes (docs/benchmarks.md), PGINCR_PG_ROOT and PGINCR_PEERS_ROOT where tools/*/install.sh installed,
+// WALG a wal-g program. A tool that is not there is not measured, and the document says so.
 //
 // Every side of a case runs once in each run, in another order each time. Before each the file system is
 // synced. Measured are wall time, the processor time of the whole machine, what the program, its children

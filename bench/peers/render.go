@@ -8,24 +8,19 @@ import (
 	"strings"
 )
 
-const (
-	document = "docs/benchmarks.md"
-	charts   = "docs/benchmarks"
-)
-
 // render writes the document and its charts from the results.
 func render(cfg config) error {
 	r, err := load(cfg.results)
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(charts); err != nil {
+	w := &page{r: r, charts: strings.TrimSuffix(cfg.document, ".md")}
+	if err := os.RemoveAll(w.charts); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(charts, 0o755); err != nil {
+	if err := os.MkdirAll(w.charts, 0o755); err != nil {
 		return err
 	}
-	w := &page{r: r}
 	w.head()
 	w.goals()
 	w.stages()
@@ -34,14 +29,15 @@ func render(cfg config) error {
 	if w.err != nil {
 		return w.err
 	}
-	return os.WriteFile(document, []byte(w.b.String()), 0o644)
+	return os.WriteFile(cfg.document, []byte(w.b.String()), 0o644)
 }
 
 // page is the document as it grows; its first error ends it.
 type page struct {
-	r   *results
-	b   strings.Builder
-	err error
+	r      *results
+	charts string // directory
+	b      strings.Builder
+	err    error
 }
 
 func (w *page) line(format string, args ...any) { fmt.Fprintf(&w.b, format+"\n", args...) }
@@ -168,11 +164,11 @@ func (w *page) bars(stage, data string) {
 }
 
 func (w *page) picture(file, title, svg string) {
-	path := filepath.Join(charts, file+".svg")
+	path := filepath.Join(w.charts, file+".svg")
 	if err := os.WriteFile(path, []byte(svg), 0o644); err != nil && w.err == nil {
 		w.err = err
 	}
-	w.line("![%s](benchmarks/%s.svg)\n", title, file)
+	w.line("![%s](%s/%s.svg)\n", title, filepath.Base(w.charts), file)
 }
 
 // curves draws how time and memory grow.
