@@ -422,7 +422,8 @@ func TestRequestsOfPlanning(t *testing.T) {
 		cluster, err = repo.OpenCluster(t.Context(), st, "main")
 		return err
 	})
-	requests(4, func() (err error) { // a listing, and each manifest
+	// A listing, each manifest, and two by which that of an interrupted backup turns out to be absent.
+	requests(6, func() (err error) {
 		backups, err = cluster.Backups(t.Context())
 		if len(backups) != 3 {
 			t.Errorf("%d backups", len(backups))
