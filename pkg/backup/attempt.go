@@ -168,12 +168,8 @@ func (r *run) watch(ctx context.Context, stop <-chan struct{}) error {
 	tick := time.NewTicker(r.o.aliveEvery)
 	defer tick.Stop()
 	for {
-		select {
-		case <-stop:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
+		if more, err := pause(ctx, stop, tick.C); !more {
+			return err
 		}
 		if err := r.s.Alive(ctx); err != nil {
 			return err

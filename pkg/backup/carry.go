@@ -57,13 +57,21 @@ func (c *carrier) follow(ctx context.Context, stop <-chan struct{}) error {
 				return err
 			}
 		}
-		select {
-		case <-stop:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case <-tick.C:
+		if more, err := pause(ctx, stop, tick.C); !more {
+			return err
 		}
+	}
+}
+
+// pause waits for a tick; more is false when stop is closed or ctx ends before, which is the error.
+func pause(ctx context.Context, stop <-chan struct{}, tick <-chan time.Time) (more bool, err error) {
+	select {
+	case <-stop:
+		return false, nil
+	case <-ctx.Done():
+		return false, context.Cause(ctx)
+	case <-tick:
+		return true, nil
 	}
 }
 
