@@ -200,18 +200,18 @@ func (r *run) backups(ctx context.Context) error {
 
 // unfinished removes what interrupted backups left, unless the next of the type can go on with it.
 func (r *run) unfinished(ctx context.Context) error {
+	ids, err := r.c.BackupIDs(ctx)
+	if err != nil {
+		return err
+	}
 	for _, kind := range []string{repo.TypeFull, repo.TypeIncremental} {
-		id, err := r.c.Resumable(ctx, kind)
+		id, err := r.c.Resumable(ctx, ids, kind)
 		if err != nil {
 			return err
 		}
 		if id != "" {
 			r.res.Resumable = append(r.res.Resumable, id)
 		}
-	}
-	ids, err := r.c.BackupIDs(ctx)
-	if err != nil {
-		return err
 	}
 	for _, id := range ids {
 		if r.known[id] != nil || slices.Contains(r.res.Resumable, id) {

@@ -40,10 +40,13 @@ func (e *Earlier) readPack(ctx context.Context, p *earlierPack) error {
 	}
 	want := c.backupHeader(id, kindPack, p.number)
 	o, err := e.readObject(ctx, packObject(p.number), want, func(fr *frameReader) error {
-		s := packScan{d: c.d, page: int(c.Info.Geometry.BlockSize), fr: fr, number: p.number, hashes: stream}
+		s := packScan{
+			d: c.d, page: int(c.Info.Geometry.BlockSize), fr: fr, number: p.number, hashes: stream,
+			fault: func(err error) error { return err }, // the first thing that is wrong is enough
+		}
 		p.locked = fr.bind.locked != nil
 		fr.blind = p.locked
-		if err := s.strict(ctx); err != nil {
+		if err := s.run(ctx); err != nil {
 			return err
 		}
 		if uint64(s.next) != count || p.hashed && stream.fr == nil {
@@ -104,46 +107,4 @@ func (e *Earlier) countHashes(ctx context.Context, fr *frameReader) (n uint64, e
 		return 0, fmt.Errorf("%s: %w: checksum of the content does not match", fr.name, ErrCorrupt)
 	}
 	return n, nil
-}
-
-// strict reads a pack to the end and fails at the first thing that is wrong.
-func (p *packScan) strict(ctx context.Context) error {
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		at := p.fr.off
-		h, payload, err := p.fr.next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		if p.fr.blind {
-			err = p.header(h)
-		} else {
-			err = p.frame(h, payload)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: offset %d: %w", p.fr.name, at, err)
-		}
-		p.good = append(p.good, fingerprint(h, p.number, at))
-	}
-	if p.fr.stored.Sum != 0 {
-		return fmt.Errorf("%s: %w: a content checksum at the end of a pack", p.fr.name, ErrCorrupt)
-	}
-	return nil
-}
-
-// header verifies of a frame what can be seen without its content.
-func (p *packScan) header(h frameHeader) error {
-	switch {
-	case h.Kind == frameBytes && h.Count == 0 && h.First == 0:
-		return nil
-	case h.Kind != framePages || h.First != p.next || h.page() != p.page:
-		return fmt.Errorf("%w: not a frame of a pack with pages from %d on", ErrCorrupt, p.next)
-	}
-	p.next += h.Count
-	return nil
 }

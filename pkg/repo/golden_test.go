@@ -245,16 +245,22 @@ func goldenDrill() repo.Drill {
 	}
 }
 
+// copiedGolden opens a copy of the golden repository: git does not keep modes, and listing may remove temporary files.
+func copiedGolden(t *testing.T) *repo.Cluster {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.CopyFS(dir, os.DirFS(goldenDir)))
+	st, err := repo.OpenStore(t.Context(), dir)
+	must(t, err)
+	c, err := repo.OpenCluster(t.Context(), st, "main")
+	must(t, err)
+	return c
+}
+
 // Every later version reads the repositories of format 1.
 func TestGoldenRead(t *testing.T) {
 	ctx := t.Context()
-	// A copy: git does not keep modes, and listing may remove temporary files.
-	dir := t.TempDir()
-	must(t, os.CopyFS(dir, os.DirFS(goldenDir)))
-	st, err := repo.OpenStore(ctx, dir)
-	must(t, err)
-	c, err := repo.OpenCluster(ctx, st, "main")
-	must(t, err)
+	c := copiedGolden(t)
 	readGolden(t, c)
 	want := goldenPin()
 	pins, err := c.Pins(ctx)

@@ -3,7 +3,6 @@ package repo_test
 import (
 	"context"
 	"errors"
-	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,12 +85,7 @@ func readGoldenInterrupted(t *testing.T, c *repo.Cluster) {
 // Every later version takes up what format 1 and 2 left.
 func TestGoldenInterrupted(t *testing.T) {
 	ctx := t.Context()
-	dir := t.TempDir()
-	must(t, os.CopyFS(dir, os.DirFS(goldenDir)))
-	st, err := repo.OpenStore(ctx, dir)
-	must(t, err)
-	c, err := repo.OpenCluster(ctx, st, "main")
-	must(t, err)
+	c := copiedGolden(t)
 	readGoldenInterrupted(t, c)
 	if *update {
 		updateEncryptedInterrupted(t)

@@ -165,21 +165,26 @@ func store(ctx context.Context, c *repo.Cluster, m *repo.Manifest, fill fill) (f
 	if files, err = fill(ctx, w); err != nil {
 		return nil, err
 	}
-	if err := w.Close(ctx); err != nil {
-		return nil, err
-	}
-	for _, f := range files {
-		if err := b.AppendFile(ctx, f); err != nil {
-			return nil, err
-		}
-	}
-	if err := b.PutControl(ctx, bytes.Repeat([]byte{7}, pg.ControlFileSize)); err != nil {
-		return nil, err
-	}
-	if err := b.PutWAL(ctx, walSeg, bytes.NewReader(make([]byte, 70_000))); err != nil {
+	if err := closeWith(ctx, b, w, files); err != nil {
 		return nil, err
 	}
 	return files, b.Commit(ctx, m)
+}
+
+// closeWith ends the packs of a backup, and puts its files, a control file and WAL into it.
+func closeWith(ctx context.Context, b *repo.BackupWriter, w *repo.PackWriter, files []*repo.File) error {
+	if err := w.Close(ctx); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := b.AppendFile(ctx, f); err != nil {
+			return err
+		}
+	}
+	if err := b.PutControl(ctx, bytes.Repeat([]byte{7}, pg.ControlFileSize)); err != nil {
+		return err
+	}
+	return b.PutWAL(ctx, walSeg, bytes.NewReader(make([]byte, 70_000)))
 }
 
 // smallFull is a full backup of three objects of a few kilobytes.

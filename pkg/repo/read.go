@@ -35,10 +35,7 @@ func (c *Cluster) OpenBackup(ctx context.Context, m *Manifest) (*BackupReader, e
 	if err != nil {
 		return nil, err
 	}
-	sizes := make(map[string]int64, len(there))
-	for _, o := range there {
-		sizes[o.Name] = o.Size
-	}
+	sizes := sizesOf(there)
 	for _, o := range m.Objects {
 		size, ok := sizes[o.Name]
 		if !ok {
@@ -49,6 +46,15 @@ func (c *Cluster) OpenBackup(ctx context.Context, m *Manifest) (*BackupReader, e
 		}
 	}
 	return newBackupReader(c, m), nil
+}
+
+// sizesOf gives the sizes of objects by their names.
+func sizesOf(there []ObjectInfo) map[string]int64 {
+	sizes := make(map[string]int64, len(there))
+	for _, o := range there {
+		sizes[o.Name] = o.Size
+	}
+	return sizes
 }
 
 // newBackupReader makes a reader without looking whether anything is there.

@@ -14,16 +14,11 @@ import (
 	"github.com/pgincr/pgincr/pkg/pg"
 )
 
-// Resumable gives the id under which an interrupted backup of this type has left packs that the next one may take
-// over, or "". It is that of the newest attempt, and there is no backup that makes it useless: a later one of
-// the type, or for an incremental any later one, which is what the next is built on.
-func (c *Cluster) Resumable(ctx context.Context, backupType string) (string, error) {
-	ids, err := c.BackupIDs(ctx)
-	if err != nil {
-		return "", err
-	}
-	slices.Sort(ids)
-	for _, id := range slices.Backward(ids) {
+// Resumable gives, of these ids (BackupIDs), the one under which an interrupted backup of this type has left packs that
+// the next one may take over, or "". It is that of the newest attempt, and there is no backup that makes it useless: a
+// later one of the type, or for an incremental any later one, which is what the next is built on.
+func (c *Cluster) Resumable(ctx context.Context, ids []string, backupType string) (string, error) {
+	for _, id := range slices.Backward(slices.Sorted(slices.Values(ids))) {
 		_, kind, _ := ParseID(id) // BackupIDs gives nothing else
 		if kind != backupType && backupType == TypeFull {
 			continue
@@ -59,10 +54,7 @@ type leftover struct {
 
 // sortLeft tells packs that can be taken up from the rest.
 func sortLeft(there []ObjectInfo) leftover {
-	sizes := make(map[string]int64, len(there))
-	for _, o := range there {
-		sizes[o.Name] = o.Size
-	}
+	sizes := sizesOf(there)
 	l := leftover{packs: map[uint32]*earlierPack{}}
 	for _, o := range there {
 		l.manifest = l.manifest || o.Name == manifestObject
@@ -105,7 +97,11 @@ func packNumber(name string) (n uint32, ok bool) {
 func (c *Cluster) ResumeBackup(
 	ctx context.Context, backupType string, z Compression, notice func(error),
 ) (*BackupWriter, error) {
-	id, err := c.Resumable(ctx, backupType)
+	ids, err := c.BackupIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id, err := c.Resumable(ctx, ids, backupType)
 	if err != nil || id == "" {
 		return nil, err
 	}

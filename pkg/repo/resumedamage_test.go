@@ -20,10 +20,7 @@ func TestResumeDamaged(t *testing.T) {
 		ctx := t.Context()
 		s := newTestState()
 		for _, id := range []string{"20261122T083810Z-F", fullID} {
-			b, err := interrupt(ctx, k.c, id, s)
-			must(t, err)
-			_, err = b.Leave(ctx)
-			must(t, err)
+			leaveBehind(ctx, t, k.c, id, s)
 		}
 		whole := map[string][]byte{}
 		for _, name := range k.st.Names() {
@@ -162,10 +159,7 @@ func TestResumeLyingLists(t *testing.T) {
 			eachKey(t, func(t *testing.T, k keyedCluster) {
 				ctx := t.Context()
 				s := newTestState()
-				b, err := interrupt(ctx, k.c, fullID, s)
-				must(t, err)
-				left, err := b.Leave(ctx)
-				must(t, err)
+				left := leaveBehind(ctx, t, k.c, fullID, s)
 				for n := range left.Packs {
 					must(t, k.reads.RewriteFiles(ctx, fullID, uint32(n)+1, lie))
 				}

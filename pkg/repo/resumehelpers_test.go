@@ -214,6 +214,26 @@ func interrupt(ctx context.Context, c *repo.Cluster, id string, s *testState) (*
 	return b, errors.Join(err, b.PutWAL(ctx, walSeg, strings.NewReader("cut off")))
 }
 
+// leaveBehind lets a backup of s be interrupted, in a way in which it ends by itself, and tells what it left.
+func leaveBehind(ctx context.Context, t testing.TB, c *repo.Cluster, id string, s *testState) repo.Left {
+	t.Helper()
+	b, err := interrupt(ctx, c, id, s)
+	must(t, err)
+	left, err := b.Leave(ctx)
+	must(t, err)
+	return left
+}
+
+// resumable gives the id under which the next backup of the type goes on, or "".
+func resumable(ctx context.Context, t testing.TB, c *repo.Cluster, kind string) string {
+	t.Helper()
+	ids, err := c.BackupIDs(ctx)
+	must(t, err)
+	id, err := c.Resumable(ctx, ids, kind)
+	must(t, err)
+	return id
+}
+
 // complete takes a backup of s as an engine does: it goes on with what there is, or begins anew.
 func complete(ctx context.Context, c *repo.Cluster, id string, s *testState, n *notices) (m *repo.Manifest, err error) {
 	_, kind, _ := repo.ParseID(id)
@@ -235,18 +255,7 @@ func complete(ctx context.Context, c *repo.Cluster, id string, s *testState, n *
 	if err != nil {
 		return nil, err
 	}
-	if err := w.Close(ctx); err != nil {
-		return nil, err
-	}
-	for _, f := range files {
-		if err := b.AppendFile(ctx, f); err != nil {
-			return nil, err
-		}
-	}
-	if err := b.PutControl(ctx, bytes.Repeat([]byte{7}, pg.ControlFileSize)); err != nil {
-		return nil, err
-	}
-	if err := b.PutWAL(ctx, walSeg, bytes.NewReader(make([]byte, 70_000))); err != nil {
+	if err := closeWith(ctx, b, w, files); err != nil {
 		return nil, err
 	}
 	m = testManifest(b.ID(), "", 0x2000028)

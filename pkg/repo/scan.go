@@ -137,7 +137,6 @@ func (s *scan) object(ctx context.Context, o Object) error {
 // headerOf says which header the object called name must have.
 func (s *scan) headerOf(name string) (objectHeader, error) {
 	c, id := s.v.c, s.m.ID
-	var n uint32
 	switch {
 	case name == indexObject:
 		return c.backupHeader(id, kindIndex, 0), nil
@@ -148,9 +147,10 @@ func (s *scan) headerOf(name string) (objectHeader, error) {
 	case strings.HasPrefix(name, walPrefix):
 		return c.walHeader(kindWAL, strings.TrimPrefix(name, walPrefix)), nil
 	}
-	if _, err := fmt.Sscanf(name, "%d.", &n); err == nil && name == packObject(n) {
+	switch n, _ := packNumber(name); name {
+	case packObject(n):
 		return c.backupHeader(id, kindPack, n), nil
-	} else if err == nil && name == hashesObject(n) {
+	case hashesObject(n):
 		return c.backupHeader(id, kindHashes, n), nil
 	}
 	return objectHeader{}, fmt.Errorf("%w: no object of a backup is called that", ErrCorrupt)
@@ -198,7 +198,8 @@ func (s *scan) pack(ctx context.Context, fr *frameReader, number uint32) error {
 		}
 	}
 	p := packScan{
-		s: s, d: s.v.c.d, page: int(s.m.Geometry.BlockSize), fr: fr, number: number, hashes: hashes,
+		d: s.v.c.d, page: int(s.m.Geometry.BlockSize), fr: fr, number: number, hashes: hashes,
+		fault: func(err error) error { return s.fault(err, packObject(number), "") },
 	}
 	err := p.run(ctx)
 	slices.Sort(p.good)

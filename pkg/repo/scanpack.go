@@ -14,7 +14,7 @@ import (
 
 // packScan is one pass over a pack.
 type packScan struct {
-	s      *scan // to which damage is reported; frame does without
+	fault  func(error) error // takes damage; what it returns ends the pass
 	d      *decompressor
 	page   int // bytes
 	fr     *frameReader
@@ -26,8 +26,8 @@ type packScan struct {
 	pages  int64
 }
 
-// run reads to the end. It goes on behind a frame whose payload is damaged, since its
-// header tells where the next one is.
+// run reads to the end. It goes on behind a frame whose payload is damaged, if fault lets it, since its
+// header tells where the next one is. Of one that cannot be decrypted it verifies the header and the checksum.
 func (p *packScan) run(ctx context.Context) error {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -42,7 +42,12 @@ func (p *packScan) run(ctx context.Context) error {
 			return err
 		}
 		if err == nil {
-			if err = p.frame(h, payload); err != nil {
+			if p.fr.blind {
+				err = p.header(h)
+			} else {
+				err = p.frame(h, payload)
+			}
+			if err != nil {
 				err = fmt.Errorf("%s: offset %d: %w", p.fr.name, at, err)
 			}
 		} else {
@@ -52,7 +57,7 @@ func (p *packScan) run(ctx context.Context) error {
 			p.good = append(p.good, fingerprint(h, p.number, at))
 			continue
 		}
-		if err := p.s.fault(err, packObject(p.number), ""); err != nil {
+		if err := p.fault(err); err != nil {
 			return err
 		}
 	}
@@ -70,6 +75,18 @@ func (p *packScan) skipHashes(h frameHeader) {
 			p.hashes.next()
 		}
 	}
+}
+
+// header verifies of a frame what can be seen without its content.
+func (p *packScan) header(h frameHeader) error {
+	switch {
+	case h.Kind == frameBytes && h.Count == 0 && h.First == 0:
+		return nil
+	case h.Kind != framePages || h.First != p.next || h.page() != p.page:
+		return fmt.Errorf("%w: not a frame of a pack with pages from %d on", ErrCorrupt, p.next)
+	}
+	p.next += h.Count
+	return nil
 }
 
 // frame verifies the content of a frame.

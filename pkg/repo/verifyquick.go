@@ -15,10 +15,7 @@ func (s *scan) quick(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	sizes := make(map[string]int64, len(there))
-	for _, o := range there {
-		sizes[o.Name] = o.Size
-	}
+	sizes := sizesOf(there)
 	for _, o := range s.m.Objects {
 		err := s.present(o, sizes)
 		if err == nil && o.Name == indexObject {

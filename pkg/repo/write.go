@@ -285,10 +285,7 @@ func (b *BackupWriter) verifyObjects(ctx context.Context, objects []Object) erro
 	if err != nil {
 		return err
 	}
-	sizes := make(map[string]int64, len(there))
-	for _, o := range there {
-		sizes[o.Name] = o.Size
-	}
+	sizes := sizesOf(there)
 	for _, o := range objects {
 		if size, ok := sizes[o.Name]; !ok || size != o.Size {
 			return fmt.Errorf("backup %s: %s was removed while it was taken", b.id, o.Name)
