@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,11 +56,36 @@ func wholeJob(t *testing.T, r remoteRepo) *site {
 	got := s.open(s.restore(inc.ID))
 	pgtest.CompareTables(t, want, got.TableSums())
 	got.Stop(pgtest.Fast)
+	got = s.open(s.restore(s.goneOnWith(t)))
+	pgtest.CompareTables(t, want, got.TableSums())
+	got.Stop(pgtest.Fast)
 	o := s.run("archive-get", "00000001000000000000FFFF", filepath.Join(pgtest.TempDir(t), "f"))
 	if o.code != 1 {
 		t.Errorf("archive-get of what is certainly not there: exit %d\n%s", o.code, o.stderr)
 	}
 	return s
+}
+
+// goneOnWith gives a full backup that went on with one which a signal had ended.
+func (s *site) goneOnWith(t *testing.T) (id string) {
+	t.Helper()
+	for wait := time.Second; ; wait += time.Second / 2 {
+		cmd, stderr := s.slowBackup()
+		time.Sleep(wait)
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err == nil {
+			t.Fatalf("a backup was quicker than %v", wait)
+		}
+		if strings.Contains(stderr.String(), "goes on with what was stored") {
+			break // else no pack was full yet
+		}
+	}
+	m := s.full("-Z", "none")
+	if m.TakenOver == nil || m.TakenOver.Frames == 0 || m.TakenOver.Bytes < 1<<20 {
+		t.Errorf("taken over: %+v", m.TakenOver)
+	}
+	s.ok("verify", m.ID)
+	return m.ID
 }
 
 // A backup sends no faster than it may, whatever is read, and with the lowest I/O priority it is as good as any.
