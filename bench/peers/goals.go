@@ -157,7 +157,7 @@ func (r *results) judge(g goal) (reached, verdict string) {
 	case g.judge != nil:
 		return g.judge(r)
 	case len(g.bounds) == 0 && g.bounds != nil: // of a curve without points
-		return "", "not measured"
+		return "", notMeasured
 	case g.bounds == nil:
 		return "measured by `bench/wal`" + walPage(": [there](benchmarks-wal.md)"), ""
 	}
@@ -167,7 +167,7 @@ func (r *results) judge(g goal) (reached, verdict string) {
 		runs := r.runsOf(b)
 		if len(runs[b.side]) == 0 || len(runs[b.to]) == 0 {
 			lines = append(lines, fmt.Sprintf("%s beside %s: not measured", b.side, b.to))
-			verdict = worse(verdict, "not measured")
+			verdict = worse(verdict, notMeasured)
 			continue
 		}
 		x := ratio(runs[b.side], runs[b.to], b.of)

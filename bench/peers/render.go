@@ -48,22 +48,36 @@ func (w *page) head() {
 	w.line("Written by `bench/peers render` from a run that ended at %s. [How it is measured](#how-it-is-measured)\n"+
 		"stands at the end.\n", a["date"])
 	w.line("    make benchmarks\n")
+	w.line("or, stage by stage, as it was done:\n")
+	w.stageCommands()
 	w.line("| | |\n|---|---|")
 	w.line("| machine | %s, %s CPUs, %s of memory, %s, %s |",
 		a["cpu"], a["cpus"], a["memory"], a["kernel"], a["filesystem"])
 	w.line("| pgincr | %s, %s, %s jobs |", a["pgincr"], a["go"], a["jobs"])
 	w.line("| PostgreSQL | %s |", a["postgresql"])
-	w.line("| pgBackRest | %s; bundles, block incremental, zstd, no archive check |", a["backrest"])
-	w.line("| WAL-G | %s; zstd, deltas by LSN |", a["walg"])
+	w.line("| pgBackRest | %s |", with(a["backrest"], "bundles, block incremental, zstd, no archive check"))
+	w.line("| WAL-G | %s |", with(a["walg"], "zstd, deltas by LSN"))
 	w.line("| pg_probackup | not in Debian: not measured |\n")
+	w.line("By themselves: [the page scan](benchmarks-scan.md)%s.\n",
+		walPage(", [page maps and the archive](benchmarks-wal.md)"))
+}
+
+// with adds how a tool was used, if it was.
+func with(version, how string) string {
+	if version == notMeasured {
+		return version
+	}
+	return version + "; " + how
+}
+
+// stageCommands prints how each stage was run.
+func (w *page) stageCommands() {
 	for _, s := range stages {
-		if command := a["command "+s.name]; command != "" {
+		if command := w.r.About["command "+s.name]; command != "" {
 			w.line("    %s", command)
 		}
 	}
 	w.line("")
-	w.line("By themselves: [the page scan](benchmarks-scan.md)%s.\n",
-		walPage(", [page maps and the archive](benchmarks-wal.md)"))
 }
 
 // walPage is the text if there is that page.

@@ -13,7 +13,7 @@ func (r *results) bytesRead() (reached, verdict string) {
 	for _, c := range changes()[1:] {
 		_, runs := r.of("incremental", "pgbench", c.name)
 		if len(runs["pgincr wal"]) == 0 || len(empty["pgincr wal"]) == 0 {
-			return "", "not measured"
+			return "", notMeasured
 		}
 		read := spreadOf(values(runs["pgincr wal"], more("MB read of data")))
 		pages := spreadOf(values(runs["pgincr wal"], more("pages stored"))).mid * 8192 / 1e6
@@ -37,7 +37,7 @@ func (r *results) mostMemory() (reached, verdict string) {
 		}
 	}
 	if most.Memory == 0 {
-		return "", "not measured"
+		return "", notMeasured
 	}
 	verdict = "yes"
 	if memory(most) > 256 {
@@ -62,7 +62,7 @@ func (r *results) cache() (reached, verdict string) {
 		}
 	}
 	if len(lines) == 0 {
-		return "", "not measured"
+		return "", notMeasured
 	}
 	return strings.Join(lines, "<br>"), verdict
 }

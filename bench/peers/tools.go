@@ -162,6 +162,9 @@ func (t *taken) each(incremental bool, chains ...string) (sides []side) {
 	return sides
 }
 
+// notMeasured stands for what is not there.
+const notMeasured = "not measured"
+
 // describe writes down what is measured, and on what.
 func (b *bench) describe(ctx context.Context) error {
 	for name, args := range map[string][]string{
@@ -178,7 +181,7 @@ func (b *bench) describe(ctx context.Context) error {
 		"backrest":   {b.cfg.backrest, "version"},
 		"walg":       {b.cfg.walg, "--version"},
 	} {
-		b.results.About[name] = "not measured"
+		b.results.About[name] = notMeasured
 		if args[0] == "" {
 			continue
 		}
@@ -194,6 +197,14 @@ func (b *bench) describe(ctx context.Context) error {
 	}
 	line := fmt.Sprintf("SCALE=%d RUNS=%d JOBS=%d MAJOR=%s go run ./bench/peers run %s",
 		b.cfg.scale, b.cfg.runs, b.cfg.jobs, b.cfg.major, b.stage)
+	for _, name := range []string{"DATA", "CHAINS", "GIGABYTES", "FILES"} {
+		if v := os.Getenv(name); v != "" {
+			line = fmt.Sprintf("%s=%q %s", name, v, line)
+		}
+	}
+	if b.cfg.walg != "" {
+		line = "WALG=wal-g " + line
+	}
 	b.results.About["command "+b.stage] = line
 	b.results.About["jobs"] = strconv.Itoa(b.cfg.jobs)
 	return nil
